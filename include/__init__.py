@@ -1,0 +1,1 @@
+"""Airlock: evidence-gated promotion of trading strategies. Knows nothing of Airflow."""

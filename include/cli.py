@@ -1,0 +1,50 @@
+"""The command line: wires the commands together and turns expected failures into one line and an exit status.
+
+Exit codes: 0 PASS or done, 1 FAIL, 2 usage or configuration error, 3 INCONCLUSIVE or ERROR.
+Commands import what they need when they run, so `airlock --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from include.commands import audit, data, exchange, qualify, report, stack, trading
+from include.domain.errors import AirlockError
+
+app = typer.Typer(
+    name="airlock",
+    help="Takes a trading strategy from a backtest to production money, one gate at a time.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(report.app, name="report")
+app.add_typer(audit.app, name="audit")
+for module in (qualify, exchange, trading, stack):
+    app.registered_commands.extend(module.app.registered_commands)
+
+
+def main() -> None:
+    """Entry point of the `airlock` script."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leave:
+        sys.exit(leave.exit_code)
+    except typer.Abort:
+        sys.exit(2)
+    except AirlockError as error:
+        print(f"airlock: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if (show := getattr(error, "show", None)) and hasattr(error, "exit_code"):  # a click usage error
+            show()
+            sys.exit(2)
+        raise
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Configuration: settings, venue and instrument facts, profiles and candidates as files. Reads, never decides."""

@@ -1,0 +1,112 @@
+"""Settings: one file per environment, every value overridable by `AIRLOCK_*`, unknown keys refused at start.
+
+`docs/settings.md` is generated from the fields below.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from include.domain.errors import ConfigurationError
+from include.qualification.profile import load_yaml, one_line
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+# Read by other parts of Airlock from the environment; not settings of this class, so not unknown keys either.
+_OTHER_VARIABLES = ("AIRLOCK_ACCOUNT_", "AIRLOCK_SHARED_DATA", "AIRLOCK_RUN_")
+
+
+class Settings(BaseSettings):
+    """What differs between machines and environments. Secrets come from the environment alone."""
+
+    model_config = SettingsConfigDict(env_prefix="AIRLOCK_", extra="forbid", frozen=True)
+
+    environment: Literal["dev", "staging", "production"] = Field("dev", description="Which settings file applies.")
+    home: Path = Field(
+        PROJECT_ROOT / ".airlock", description="Where state lives: embedded database, lake, logs, reports."
+    )
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL of any PostgreSQL for the ledger; the embedded server when not set."
+    )
+    slack_token: SecretStr | None = Field(
+        None, description="Bot token for Slack notices; notices go to a local log when not set."
+    )
+    slack_channel: str = Field("#airlock", description="Channel that receives the notices.")
+    slack_url: str = Field("https://slack.com/api/", description="Base address of the Slack Web API.")
+    airflow_port: Port = Field(8080, description="Port of the Airflow UI on loopback; a free one when it is busy.")
+    exchange_port: Port = Field(0, description="Port of the sandbox exchange on loopback; 0 takes a free one.")
+    exchange_speed: Annotated[float, Field(gt=0)] = Field(
+        60.0, description="Market seconds per wall second of the sandbox exchange for live trading."
+    )
+    report_time_zone: str = Field("UTC", description="Time zone of the daily report's day and of its 18:00.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then the environment's file (passed as init arguments); no dotenv, no secret files."""
+        return env_settings, init_settings
+
+    @property
+    def lake_root(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def reports(self) -> Path:
+        return self.home / "reports"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Pid files and addresses of running processes."""
+        return self.home / "run"
+
+
+SECRET_FIELDS = frozenset({"database_url", "slack_token"})
+
+
+def load_settings(directory: Path | None = None) -> Settings:
+    """Settings of the environment named by AIRLOCK_ENVIRONMENT (default dev).
+
+    Raises:
+        ConfigurationError: unknown key, bad value, or a secret written into a file; says where.
+    """
+    environment = os.environ.get("AIRLOCK_ENVIRONMENT", "dev")
+    path = (directory or PROJECT_ROOT / "include" / "config" / "environments") / f"{environment}.yaml"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"AIRLOCK_ENVIRONMENT={environment}: {path} does not exist; use dev, staging or production"
+        )
+    values: dict[str, Any] = dict(load_yaml(path))
+    if leaked := SECRET_FIELDS & values.keys():
+        raise ConfigurationError(
+            f"{path}: {', '.join(sorted(leaked))}: secrets belong in the environment, not in a file"
+        )
+    known = {f"AIRLOCK_{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.startswith("AIRLOCK_") and name not in known and not name.startswith(_OTHER_VARIABLES):
+            raise ConfigurationError(f"{name}: not a setting; see docs/settings.md for the known ones")
+    try:
+        return Settings(**values, environment=environment)
+    except ValidationError as error:
+        raise ConfigurationError(one_line(error, f"settings ({path} and AIRLOCK_*)")) from None

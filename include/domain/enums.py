@@ -1,0 +1,120 @@
+"""Enums with stable codes: name equals value, retired rather than renamed, never compared by ordinal."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Rungs of the ladder, in the order a candidate climbs them."""
+
+    DATA_GATE = "DATA_GATE"
+    BACKTEST = "BACKTEST"
+    SIMULATION = "SIMULATION"
+    QUALIFICATION = "QUALIFICATION"
+    SIGN_OFF = "SIGN_OFF"
+    PROMOTION = "PROMOTION"
+    LIVE = "LIVE"
+
+
+class Role(StrEnum):
+    """Who signs off (requirement P-3)."""
+
+    PROJECT_LEAD = "PROJECT_LEAD"
+    RISK_MANAGER = "RISK_MANAGER"
+    MLOPS_ENGINEER = "MLOPS_ENGINEER"
+    TRADING_OPERATIONS = "TRADING_OPERATIONS"
+
+
+class Mode(StrEnum):
+    """How a deployment trades (requirement P-6). SIMULATION is the default everywhere."""
+
+    SIMULATION = "SIMULATION"
+    LIVE = "LIVE"
+
+
+class DesiredState(StrEnum):
+    """What the ledger asks of a deployment; the trader makes it so."""
+
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+
+
+class DeploymentStatus(StrEnum):
+    """What a deployment is doing; its moves are `lifecycle.DEPLOYMENT_TRANSITIONS`."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    STOPPED = "STOPPED"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+class TradingState(StrEnum):
+    """What the risk gate lets through. HALTED survives restarts; only `airlock resume` lifts it."""
+
+    ACTIVE = "ACTIVE"
+    REDUCE_ONLY = "REDUCE_ONLY"
+    HALTED = "HALTED"
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP_MARKET = "STOP_MARKET"
+
+
+class TimeInForce(StrEnum):
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class OrderPurpose(StrEnum):
+    """Why an order exists; part of its client order id."""
+
+    ENTRY = "ENTRY"
+    EXIT = "EXIT"
+    TAKE_PROFIT = "TAKE_PROFIT"
+    STOP = "STOP"
+    FLATTEN = "FLATTEN"
+
+
+class OrderStatus(StrEnum):
+    """Life of an order; its moves are `lifecycle.ORDER_TRANSITIONS`."""
+
+    INITIALIZED = "INITIALIZED"
+    DENIED = "DENIED"
+    SUBMITTED = "SUBMITTED"
+    SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
+    ACCEPTED = "ACCEPTED"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    REJECTED = "REJECTED"
+
+
+class Liquidity(StrEnum):
+    MAKER = "MAKER"
+    TAKER = "TAKER"
+
+
+class Severity(StrEnum):
+    INFO = "INFO"
+    WARNING = "WARNING"
+    CRITICAL = "CRITICAL"

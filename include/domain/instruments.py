@@ -1,0 +1,59 @@
+"""What the venue fixes about a market: steps, minimums, fees, and the cost assumptions of the fill rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+
+from include.domain.enums import Liquidity, Side
+
+
+def symbol_id(symbol: str) -> str:
+    """`BTC/USDT`, `BTC-USDT` and `BTCUSDT` name the same market; this is the one key they share."""
+    return symbol.replace("/", "").replace("-", "").split(":")[0].upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One market on one venue. Prices in quote currency, quantities in base currency, rates as fractions."""
+
+    symbol: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_notional: Decimal
+    maker_fee_rate: Decimal
+    taker_fee_rate: Decimal
+    half_spread_bps: Decimal
+    slippage_bps: Decimal
+
+    def __post_init__(self) -> None:
+        for name in ("tick_size", "lot_size"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{self.symbol}: {name} must be positive")
+        for name in ("min_notional", "maker_fee_rate", "taker_fee_rate", "half_spread_bps", "slippage_bps"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{self.symbol}: {name} must not be negative")
+
+    @property
+    def quote(self) -> str:
+        """Settlement currency; USDT unless the symbol says otherwise."""
+        return self.symbol.split("/")[1].split(":")[0] if "/" in self.symbol else "USDT"
+
+    @property
+    def market_cost_fraction(self) -> Decimal:
+        """How much worse than the reference price a market order fills: half the spread plus slippage."""
+        return (self.half_spread_bps + self.slippage_bps) / 10_000
+
+    def floor_quantity(self, quantity: Decimal) -> Decimal:
+        """Largest multiple of the lot not above `quantity`: rounding never asks for more than was decided."""
+        return (quantity / self.lot_size).to_integral_value(rounding=ROUND_DOWN) * self.lot_size
+
+    def worse_price(self, price: Decimal, side: Side) -> Decimal:
+        """Round to the tick against ourselves: buys up, sells down."""
+        rounding = ROUND_UP if side is Side.BUY else ROUND_DOWN
+        return (price / self.tick_size).to_integral_value(rounding=rounding) * self.tick_size
+
+    def fee(self, quantity: Decimal, price: Decimal, liquidity: Liquidity) -> Decimal:
+        """Fee in quote currency, unrounded."""
+        rate = self.maker_fee_rate if liquidity is Liquidity.MAKER else self.taker_fee_rate
+        return quantity * price * rate

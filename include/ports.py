@@ -1,0 +1,399 @@
+"""Ports: the protocols that services need and adapters implement. Values in, values out; no adapter type leaks.
+
+`bootstrap` is the only place that knows which adapter stands behind a port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from include.domain.approvals import Approval
+from include.domain.bars import Bar, Bars
+from include.domain.deployments import (
+    Deployment,
+    EquityPoint,
+    Heartbeat,
+    Lease,
+    TradingStateRecord,
+)
+from include.domain.enums import DeploymentStatus, DesiredState, Mode, OrderStatus, Severity, Stage, TradingState
+from include.domain.instruments import Instrument
+from include.domain.orders import Balance, Fill, Order, OrderReport, Position
+from include.domain.times import Timeframe
+from include.qualification.candidate import Candidate
+from include.qualification.evidence import Evidence
+from include.qualification.verdict import Verdict
+
+Progress = Callable[[float, str], None]
+"""Called with the share done (0 to 1) and what is being done now; must be cheap."""
+
+
+def no_progress(done: float, message: str) -> None:
+    """Progress nobody watches."""
+
+
+# --- market data ------------------------------------------------------------------------------------------
+
+
+class MarketData(Protocol):
+    """Read side of the lake. Times are aware UTC; `start` inclusive, `end` exclusive, by bar open time."""
+
+    def bars(self, venue: str, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Bars:
+        """Bars of a window. Raises DataError when there are none or they are not strictly increasing."""
+        ...
+
+    def rows(self, venue: str, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Any:
+        """The stored rows as a `pyarrow.Table`, in stored order, defects and all: what the data gate judges."""
+        ...
+
+    def span(self, venue: str, symbol: str, timeframe: Timeframe) -> tuple[datetime, datetime]:
+        """Open times of the first and last stored bar. Raises DataError when the symbol is not in the lake."""
+        ...
+
+    def fingerprint(
+        self, venue: str, symbols: Sequence[str], timeframe: Timeframe, start: datetime, end: datetime
+    ) -> str:
+        """SHA-256 over the content of the window: equal bars give equal fingerprints, however they are stored."""
+        ...
+
+    def instrument(self, venue: str, symbol: str) -> Instrument:
+        """Steps, minimums, fees and cost assumptions. Raises ConfigurationError when nothing is declared."""
+        ...
+
+    def is_synthetic(self, venue: str) -> bool:
+        """True when the venue's data was generated; every result that used it must say so."""
+        ...
+
+
+# --- venue -------------------------------------------------------------------------------------------------
+
+
+class Venue(Protocol):
+    """One account on one exchange. Hides no retry and invents no status.
+
+    Errors of every call: RetryableError (nothing happened), RejectedError (refused), OutcomeUnknownError (sent,
+    no trustworthy answer), FatalError (credentials, account). Symbols are the candidate's own spelling.
+    """
+
+    async def connect(self, symbols: Sequence[str], timeframe: Timeframe) -> None:
+        """Load markets and start the bar and report streams; returns once both are live."""
+        ...
+
+    async def close(self) -> None: ...
+
+    async def server_time(self) -> datetime: ...
+
+    async def instruments(self) -> Mapping[str, Instrument]:
+        """Tick, lot, minimum notional and fees as the venue states them, for the connected symbols."""
+        ...
+
+    async def history(self, symbol: str, limit: int) -> Sequence[Bar]:
+        """The last finished bars by REST, oldest first, at most `limit`."""
+        ...
+
+    async def submit(self, order: Order) -> OrderReport:
+        """Send one order under its client order id. OutcomeUnknownError after a time-out, never a rejection."""
+        ...
+
+    async def cancel(self, order: Order) -> OrderReport: ...
+
+    async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
+        """State of one order by our id; None only when the venue definitively does not know it."""
+        ...
+
+    async def open_orders(self) -> Sequence[OrderReport]: ...
+
+    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]: ...
+
+    async def positions(self) -> Sequence[Position]:
+        """Non-zero positions of the account."""
+        ...
+
+    async def balances(self) -> Sequence[Balance]: ...
+
+    def events(self) -> AsyncIterator[Bar | OrderReport]:
+        """Finished bars and order reports in the order in which they arrived; ends when the venue closes."""
+        ...
+
+
+class Pacer(Protocol):
+    """Lockstep with a replay: time moves only when the engine has nothing left to do."""
+
+    async def advance(self) -> bool:
+        """Let the venue take one step; returns after its events have arrived. False: the replay is over."""
+        ...
+
+    @property
+    def progress(self) -> float:
+        """Share of the replay done, 0 to 1."""
+        ...
+
+
+# --- ledger ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvidence:
+    """Evidence as stored: its digest, its place in the chain and its document."""
+
+    sequence: int
+    digest: str
+    chain: str
+    candidate_id: str
+    stage: Stage
+    profile: str
+    profile_hash: str
+    verdict: Verdict
+    recorded_at: datetime
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedApproval:
+    """An approval as stored."""
+
+    sequence: int
+    chain: str
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """Who did what, when, to what."""
+
+    sequence: int
+    chain: str
+    recorded_at: datetime
+    actor: str
+    action: str
+    subject: str
+    details: Mapping[str, Any]
+
+
+class Candidates(Protocol):
+    def register(self, candidate: Candidate) -> bool:
+        """Store a candidate once; False when it is already there (same content, by definition of its id)."""
+        ...
+
+    def get(self, candidate_id: str) -> Candidate | None: ...
+
+    def all(self) -> Sequence[Candidate]: ...
+
+
+class EvidenceLog(Protocol):
+    """Append-only and hash-chained; the database refuses UPDATE, DELETE and TRUNCATE."""
+
+    def record(self, evidence: Evidence) -> RecordedEvidence: ...
+
+    def latest(self, candidate_id: str, stage: Stage, profile_hash: str) -> RecordedEvidence | None: ...
+
+    def of_candidate(self, candidate_id: str) -> Sequence[RecordedEvidence]: ...
+
+
+class Approvals(Protocol):
+    """Append-only and hash-chained."""
+
+    def record(self, approval: Approval) -> RecordedApproval: ...
+
+    def of_candidate(self, candidate_id: str) -> Sequence[RecordedApproval]: ...
+
+
+class Audit(Protocol):
+    """Append-only and hash-chained."""
+
+    def record(self, actor: str, action: str, subject: str, details: Mapping[str, Any]) -> AuditRow: ...
+
+    def recent(self, limit: int = 100) -> Sequence[AuditRow]: ...
+
+    def of_subject(self, subject: str, action: str) -> Sequence[AuditRow]:
+        """Rows of one action on one subject, oldest first."""
+        ...
+
+    def verify_chains(self) -> Sequence[str]:
+        """Recompute the chains of evidence, approvals and audit; one line per broken row, empty when intact."""
+        ...
+
+
+class Trials(Protocol):
+    """Every backtest of a strategy family counts (deflated Sharpe is undefined without them)."""
+
+    def record(self, family: str, candidate_id: str, fingerprint: str, sharpe: float | None) -> None: ...
+
+    def count(self, family: str) -> int: ...
+
+
+class Deployments(Protocol):
+    def create(self, deployment: Deployment) -> Deployment:
+        """Store it, or return the one that already has this id."""
+        ...
+
+    def get(self, deployment_id: str) -> Deployment | None: ...
+
+    def all(self, mode: Mode | None = None) -> Sequence[Deployment]: ...
+
+    def request(self, deployment_id: str, desired: DesiredState, by: str, reason: str) -> None:
+        """Ask for a state; audited. Wakes the trader by NOTIFY `airlock_deployments`."""
+        ...
+
+    def mark(self, deployment_id: str, status: DeploymentStatus, reason: str = "") -> None:
+        """Move along DEPLOYMENT_TRANSITIONS. Raises TransitionError when the table forbids it."""
+        ...
+
+    def beat(self, deployment_id: str, token: int, event_time: datetime | None, bars: int, progress: float) -> None:
+        """Heartbeat of the lease holder. Raises LeaseLostError when `token` is not the current one."""
+        ...
+
+    def heartbeat(self, deployment_id: str) -> Heartbeat | None: ...
+
+
+class Leases(Protocol):
+    """Expiry is judged by the database's clock alone, so hosts need not agree on the time."""
+
+    def acquire(self, deployment_id: str, holder: str, ttl_secs: float) -> Lease | None:
+        """Take a free or expired lease with a token one above the last; None while another holder has it."""
+        ...
+
+    def renew(self, lease: Lease, ttl_secs: float) -> Lease:
+        """Extend. Raises LeaseLostError when the token moved on or the lease had already expired."""
+        ...
+
+    def release(self, lease: Lease) -> None: ...
+
+    def current(self, deployment_id: str) -> Lease | None: ...
+
+
+class TradingStates(Protocol):
+    """Persisted states by scope; changes are audited and pushed by NOTIFY `airlock_trading_state`."""
+
+    def effective(self, deployment: Deployment) -> TradingState:
+        """Most cautious of `all`, the account's and the deployment's; a LIVE account nobody released is HALTED."""
+        ...
+
+    def set(self, scope: str, state: TradingState, by: str, reason: str) -> TradingStateRecord:
+        """Raises ConfigurationError when `by` or `reason` is empty."""
+        ...
+
+    def all(self) -> Sequence[TradingStateRecord]: ...
+
+
+class Orders(Protocol):
+    """Orders, fills and equity of deployments."""
+
+    def write_ahead(self, order: Order, token: int) -> Order:
+        """Commit-before-send: store the order as SUBMITTED, checking in the same transaction that `token` holds a
+        live lease and the trading state allows the order.
+
+        Raises:
+            LeaseLostError: the lease is not ours any more; nothing was stored.
+            RejectedError: the trading state denies it (code of RiskCode); nothing was stored.
+            TransitionError: an order with this id exists and is beyond INITIALIZED; it must not be sent again.
+        """
+        ...
+
+    def record_emergency(self, order: Order) -> Order:
+        """Store a kill-switch order as SUBMITTED without lease and without trading state: both may be gone when it
+        is needed. Only a reduce-only FLATTEN order is taken, which can shrink a position and nothing else.
+
+        Raises:
+            TransitionError: an order with this id exists; it must not be sent again.
+            ValueError: the order is not a reduce-only FLATTEN.
+        """
+        ...
+
+    def record_denied(self, order: Order, reason: str) -> None: ...
+
+    def apply(self, client_order_id: str, report: OrderReport) -> Order:
+        """Apply a venue report: move the status along the table, add its fill if new (by trade id), keep both
+        in `order_events`. A report that repeats or lags what is known changes nothing."""
+        ...
+
+    def mark(self, client_order_id: str, status: OrderStatus, reason: str = "") -> Order:
+        """Move without a report (SUBMISSION_UNKNOWN after a time-out, PENDING_CANCEL before a cancel)."""
+        ...
+
+    def get(self, client_order_id: str) -> Order | None: ...
+
+    def working(self, deployment_id: str) -> Sequence[Order]:
+        """Orders that are not in a terminal state, oldest first."""
+        ...
+
+    def all(self, deployment_id: str) -> Sequence[Order]: ...
+
+    def fills(self, deployment_id: str) -> Sequence[Fill]:
+        """In venue order (time, trade id)."""
+        ...
+
+    def record_equity(self, deployment_id: str, points: Sequence[EquityPoint]) -> None: ...
+
+    def equity(self, deployment_id: str, since: datetime | None = None) -> Sequence[EquityPoint]: ...
+
+    def high_water(self, deployment_id: str, equity: Decimal) -> Decimal:
+        """Raise the stored high-water mark to `equity` if it is higher; returns the mark. Never falls."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A doubt that blocks until resolved, or an event people must know."""
+
+    id: int
+    opened_at: datetime
+    severity: Severity
+    code: str
+    subject: str
+    message: str
+
+
+class Incidents(Protocol):
+    def open(self, severity: Severity, code: str, subject: str, message: str) -> Incident: ...
+
+    def recent(self, limit: int = 100) -> Sequence[Incident]: ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction. Rolled back unless `commit` was called."""
+
+    candidates: Candidates
+    evidence: EvidenceLog
+    approvals: Approvals
+    audit: Audit
+    trials: Trials
+    deployments: Deployments
+    leases: Leases
+    trading_states: TradingStates
+    orders: Orders
+    incidents: Incidents
+
+    def commit(self) -> None: ...
+
+
+class Ledger(Protocol):
+    """The contract between Airflow and the trader."""
+
+    def begin(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a transaction; the caller owns it."""
+        ...
+
+
+# --- notices -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something people should hear: a title, lines of text and a link."""
+
+    severity: Severity
+    title: str
+    lines: tuple[str, ...] = ()
+    link: str = ""
+
+
+class Notifier(Protocol):
+    def send(self, notice: Notice) -> bool:
+        """Deliver; False when it could not. Never raises: a notifier that fails stops neither stage nor engine."""
+        ...

@@ -1,0 +1,1 @@
+"""The vocabulary of the ladder: Candidate, Criterion, Profile, Evidence, Verdict."""

@@ -1,0 +1,109 @@
+"""Evidence: what a stage measured about a candidate, with everything needed to check or repeat it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from include.domain.enums import Stage
+from include.domain.ids import digest
+from include.domain.times import iso
+from include.qualification.candidate import Candidate
+from include.qualification.criterion import Criterion, CriterionResult, Measurement, evaluate_criterion
+from include.qualification.profile import Profile
+from include.qualification.verdict import Verdict, worst
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Result of one stage for one candidate under one profile.
+
+    `verdict` is derived from the results by `evaluate_stage`; nobody hands it in. `details` holds what the
+    reports show (violations, window, seeds); `artefacts` maps a file's name to its SHA-256.
+    """
+
+    candidate_id: str
+    stage: Stage
+    profile: str
+    profile_hash: str
+    fingerprint: str
+    """Content fingerprint of the market data that was measured."""
+    measured_at: datetime
+    metrics: Mapping[str, Measurement]
+    results: tuple[CriterionResult, ...]
+    verdict: Verdict
+    synthetic: bool
+    """True when the market data is synthetic; shown wherever the result shows."""
+    details: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    artefacts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON form: what the ledger stores and the digest covers."""
+        return {
+            "candidate_id": self.candidate_id,
+            "stage": self.stage.value,
+            "profile": self.profile,
+            "profile_hash": self.profile_hash,
+            "fingerprint": self.fingerprint,
+            "measured_at": iso(self.measured_at),
+            "metrics": {name: asdict(m) for name, m in sorted(self.metrics.items())},
+            "criteria": [criterion_document(result) for result in self.results],
+            "verdict": self.verdict.value,
+            "synthetic": self.synthetic,
+            "details": dict(self.details),
+            "artefacts": dict(self.artefacts),
+        }
+
+    @property
+    def digest(self) -> str:
+        return digest(self.document())
+
+
+def criterion_document(result: CriterionResult) -> dict[str, Any]:
+    """One row of the criteria table, as the command line contract and the reports show it."""
+    c, m = result.criterion, result.measurement
+    return {
+        "metric": c.metric, "op": c.op.value, "threshold": c.threshold, "min_samples": c.min_samples,
+        "on": c.on.value, "window": c.window,
+        "value": m.value if m else None, "low": m.low if m else None, "high": m.high if m else None,
+        "samples": m.samples if m else None, "verdict": result.verdict.value, "reason": result.reason,
+    }  # fmt: skip
+
+
+def evaluate_stage(
+    criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement]
+) -> tuple[tuple[CriterionResult, ...], Verdict]:
+    """All criteria of a stage and the worst of their verdicts; no criteria is INCONCLUSIVE."""
+    results = tuple(evaluate_criterion(criterion, measured) for criterion in criteria)
+    return results, worst(result.verdict for result in results)
+
+
+def build_evidence(
+    *,
+    candidate: Candidate,
+    stage: Stage,
+    profile: Profile,
+    fingerprint: str,
+    measured_at: datetime,
+    metrics: Mapping[str, Measurement],
+    synthetic: bool,
+    details: Mapping[str, Any] | None = None,
+    artefacts: Mapping[str, str] | None = None,
+    error: str = "",
+) -> Evidence:
+    """Judge measured metrics by the profile. The only maker of evidence.
+
+    Args:
+        error: when not empty the measurement itself broke: the verdict is ERROR whatever the metrics say.
+    """
+    results, verdict = evaluate_stage(profile.stage_criteria(stage, candidate.timeframe), metrics)
+    extra = dict(details or {})
+    if error:
+        verdict, extra = Verdict.ERROR, {**extra, "error": error}
+    return Evidence(
+        candidate.id, stage, profile.name, profile.hash, fingerprint, measured_at, MappingProxyType(dict(metrics)),
+        results, verdict, synthetic, MappingProxyType(extra), MappingProxyType(dict(artefacts or {})),
+    )  # fmt: skip

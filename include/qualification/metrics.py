@@ -1,0 +1,70 @@
+"""Names of all metrics a criterion may ask for, with unit and meaning. `docs/metrics.md` is generated from here.
+
+Formulas live with the code that computes them (`include/backtesting/metrics.py`, `include/validators`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a metric is; `unit` is `fraction`, `count`, `quote`, `ratio` or `days`."""
+
+    unit: str
+    meaning: str
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        # data gate
+        "completeness": Metric("fraction", "bars present over bars the window should hold, worst symbol"),
+        "quality": Metric("fraction", "share of bars that break no rule, worst symbol"),
+        "compatibility": Metric("fraction", "lower of completeness and quality, worst symbol"),
+        "history_days": Metric("days", "span from first to last bar, shortest symbol"),
+        "max_gap_minutes": Metric("count", "longest hole between consecutive bars in minutes beyond one timeframe"),
+        "max_jump": Metric("fraction", "largest close-to-close move, absolute"),
+        # trading
+        "trades": Metric("count", "closed trades, flat to flat"),
+        "win_rate": Metric("fraction", "trades with net profit above zero over all trades"),
+        "win_rate_throughout": Metric("fraction", "lowest running win rate once 100 trades are closed"),
+        "net_profit": Metric("quote", "final equity less initial capital, net of fees"),
+        "total_return": Metric("fraction", "net profit over initial capital"),
+        "annual_return": Metric("fraction", "compound annual growth rate of equity, 365 days"),
+        "max_drawdown": Metric("fraction", "largest fall from a peak of bar-level equity, open profit included"),
+        "sharpe": Metric("ratio", "mean over standard deviation of daily UTC returns, times sqrt(365)"),
+        "sortino": Metric("ratio", "mean over downside deviation of daily UTC returns, times sqrt(365)"),
+        "calmar": Metric("ratio", "annual return over max drawdown"),
+        "profit_factor": Metric("ratio", "sum of winning trades over sum of losing trades, net"),
+        "recovery_factor": Metric("ratio", "net profit over max drawdown in money"),
+        "expectancy": Metric("quote", "mean net profit of a trade"),
+        "exposure": Metric("fraction", "share of bars with an open position, mean over symbols"),
+        "turnover": Metric("ratio", "traded notional over initial capital"),
+        "fees": Metric("quote", "fees paid"),
+        "daily_return_mean": Metric("fraction", "mean daily UTC return"),
+        "sharpe_30d": Metric("ratio", "Sharpe of the last 30 days"),
+        "win_rate_100": Metric("fraction", "win rate of the last 100 trades"),
+        "profit_factor_30d": Metric("ratio", "profit factor of the trades closed in the last 30 days"),
+        # honesty of the strategy
+        "lookahead_rows": Metric("count", "past decisions that change when later bars are taken away"),
+        "warmup_mismatches": Metric("count", "decisions that differ when only `warmup` bars are shown"),
+        # robustness battery
+        "walk_forward_folds": Metric("count", "completed out-of-sample folds of the walk-forward analysis"),
+        "out_of_sample_sharpe": Metric("ratio", "Sharpe of the stitched out-of-sample equity of the walk-forward"),
+        "regimes_covered": Metric("count", "market regimes with enough trades to judge"),
+        "parameter_plateau": Metric("fraction", "share of neighbouring parameter points that keep their profit"),
+        "monte_carlo_drawdown": Metric("fraction", "95th percentile of max drawdown over resampled trade orders"),
+        # simulation
+        "simulated_days": Metric("days", "event time from the first to the last simulated bar"),
+        "uptime": Metric("fraction", "bars handled in time over bars the venue published"),
+        "trade_parity": Metric("fraction", "simulated trades equal to the backtest's on the same bars"),
+        "sharpe_drift": Metric("fraction", "absolute difference of simulated and backtest Sharpe over the latter"),
+        "win_rate_drift": Metric("fraction", "absolute difference of simulated and backtest win rate"),
+        "fill_rate": Metric("fraction", "filled over accepted market orders"),
+        # qualification check
+        "stages_passed": Metric("fraction", "required stages whose latest evidence is PASS; absent if one has none"),
+    }
+)

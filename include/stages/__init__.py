@@ -1,0 +1,1 @@
+"""One module a stage, and the rule of the ladder. Plain functions, usable without Airflow."""

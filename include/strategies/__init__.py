@@ -1,0 +1,1 @@
+"""The Strategy protocol and the built-in strategies."""
