@@ -1,4 +1,4 @@
-"""What ships for other machines: compose file, image, requirement files. None of it needs a container engine to check."""
+"""What ships for other machines: compose file, image, requirement files; checked without a container engine."""
 
 import re
 from pathlib import Path
