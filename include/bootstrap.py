@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.config.files import VENUES_FILE, load_roles
-from include.config.settings import Settings, load_settings
+from include.config.settings import Settings
 from include.config.venues import VenueFacts, load_venues
 from include.domain.enums import Role
 from include.domain.errors import ConfigurationError
@@ -16,17 +16,6 @@ from include.ports import Ledger, Notifier
 
 if TYPE_CHECKING:
     from include.market_data.lake import ParquetLake
-
-__all__ = [
-    "account_credentials",
-    "build_notifier",
-    "database_url",
-    "load_settings",
-    "open_lake",
-    "open_ledger",
-    "role_holders",
-    "venue_facts",
-]
 
 
 def database_url(settings: Settings) -> str:
@@ -44,12 +33,26 @@ def open_ledger(settings: Settings) -> Ledger:
     Raises:
         RetryableError: the database does not answer.
     """
-    from include.ledger.migrate import migrate
+    from include.ledger.migrations import migrate
     from include.ledger.unit_of_work import PostgresLedger
 
     url = database_url(settings)
     migrate(url)
     return PostgresLedger(url)
+
+
+def migrate_ledger(settings: Settings) -> str:
+    """Bring the ledger to the newest schema; returns its revision."""
+    from include.ledger.migrations import migrate
+
+    return migrate(database_url(settings))
+
+
+def ensure_airflow_database(settings: Settings) -> None:
+    """Create Airflow's database on the ledger's server unless it is there."""
+    from include.ledger.embedded import AIRFLOW_DATABASE, ensure_database
+
+    ensure_database(database_url(settings), AIRFLOW_DATABASE)
 
 
 def venue_facts() -> Mapping[str, VenueFacts]:

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from include.commands import audit, data, exchange, qualify, report, stack, trading
+from include.commands import audit, data, database, exchange, qualify, report, stack, trading
 from include.domain.errors import AirlockError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")
-for module in (qualify, exchange, trading, stack):
+for module in (qualify, exchange, trading, stack, database):
     app.registered_commands.extend(module.app.registered_commands)
 
 
