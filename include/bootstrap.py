@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.config.files import VENUES_FILE, load_roles
+from pydantic import SecretStr
+
+from include.config.accounts import account_credentials
+from include.config.files import VENUES_FILE, find_profile, load_roles
 from include.config.settings import Settings
 from include.config.venues import VenueFacts, load_venues
+from include.domain.deployments import Deployment, VenueConnection, VenueKind
 from include.domain.enums import Role
-from include.domain.errors import ConfigurationError
-from include.ports import Ledger, Notifier
+from include.domain.errors import ConfigurationError, RetryableError
+from include.domain.times import Timeframe
+from include.ports import Ledger, Notifier, Pacer
+from include.qualification.candidate import Candidate
 
 if TYPE_CHECKING:
     from include.market_data.lake import ParquetLake
+    from include.venues.ccxt_venue import CcxtVenue
+
+
+SANDBOX_ACCOUNT = "sandbox"
+"""Account of live deployments on the sandbox exchange."""
 
 
 def database_url(settings: Settings) -> str:
@@ -80,17 +92,91 @@ def role_holders() -> Mapping[Role, frozenset[str]]:
     return load_roles()
 
 
-def account_credentials(account: str) -> tuple[str, str]:
-    """Key and secret of a trading account from AIRLOCK_ACCOUNT_<NAME>_KEY and _SECRET.
+def authorise_live(settings: Settings, deployment: Deployment) -> None:
+    """Refuse a live deployment that the ladder does not authorise at this moment.
 
     Raises:
-        ConfigurationError: one of them is not set; neither is ever printed.
+        FatalError: every reason in one line.
     """
-    stem = "AIRLOCK_ACCOUNT_" + account.upper().replace("-", "_")
-    key, secret = os.environ.get(f"{stem}_KEY", ""), os.environ.get(f"{stem}_SECRET", "")
-    if not key or not secret:
-        raise ConfigurationError(f"account {account!r}: set {stem}_KEY and {stem}_SECRET in the environment")
-    return key, secret
+    from include.stages.promotion import require_promoted
+
+    require_promoted(open_ledger(settings), deployment, find_profile(deployment.profile), role_holders())
+
+
+def live_connection(settings: Settings, candidate: Candidate) -> VenueConnection:
+    """Where a promoted candidate trades: the sandbox exchange, on the data set it was measured on.
+
+    Raises:
+        ConfigurationError: no exchange is configured.
+    """
+    if not settings.exchange_url:
+        raise ConfigurationError("no exchange to trade on: set AIRLOCK_EXCHANGE_URL, or start the stack (airlock up)")
+    return VenueConnection(VenueKind.SANDBOX, candidate.venue, SANDBOX_ACCOUNT, url=settings.exchange_url)
+
+
+def build_venue(settings: Settings, deployment: Deployment, url: str = "") -> CcxtVenue:
+    """The venue of a deployment's account, not connected yet.
+
+    Args:
+        url: of a replay's own exchange; looked up among the trader's processes when empty.
+
+    Raises:
+        ConfigurationError: the account has no credentials here.
+        RetryableError: the replay's exchange is not running.
+    """
+    from include.trading.processes import ProcessFolder
+    from include.venues.ccxt_venue import CcxtVenue
+
+    connection = deployment.connection
+    if connection.kind is VenueKind.REPLAY and not url:
+        exchange = ProcessFolder(settings.run, settings.logs).load("exchange", deployment.id)
+        if exchange is None or not exchange.url or exchange.process() is None:
+            raise RetryableError(f"deployment {deployment.short_id}: its replay exchange is not running")
+        return CcxtVenue(exchange.url, SecretStr(exchange.key), SecretStr(exchange.secret))
+    key, secret = account_credentials(settings.home, connection.account)
+    return CcxtVenue(url or connection.url, key, secret)
+
+
+def build_pacer(deployment: Deployment, venue: CcxtVenue) -> Pacer | None:
+    """Lockstep for a replay; None where the venue's clock runs by itself."""
+    from include.venues.pacer import SandboxPacer
+
+    return SandboxPacer(venue) if deployment.connection.kind is VenueKind.REPLAY else None
+
+
+def run_exchange(
+    settings: Settings,
+    *,
+    venue: str,
+    symbols: tuple[str, ...],
+    timeframe: Timeframe,
+    start: datetime,
+    end: datetime,
+    accounts: Mapping[str, Decimal],
+    speed: str,
+    host: str,
+    port: int,
+) -> None:
+    """Serve a sandbox exchange over the lake until a signal ends it.
+
+    Args:
+        accounts: first deposit in quote currency by account name.
+        speed: market seconds per wall second, `max`, or `step`.
+    """
+    from include.venues.sandbox import accounts as sandbox_accounts
+    from include.venues.sandbox.server import ReplayPlan, run
+
+    specs = tuple(
+        sandbox_accounts.AccountSpec(name, *account_credentials(settings.home, name), balance)
+        for name, balance in accounts.items()
+    )
+    run(
+        open_lake(settings),
+        ReplayPlan(
+            venue=venue, symbols=symbols, timeframe=timeframe, start=start, end=end, accounts=specs, speed=speed,
+            host=host, port=port,
+        ),
+    )  # fmt: skip
 
 
 def report_folder(settings: Settings, name: str) -> Path:

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from include import bootstrap
+from include.config.settings import load_settings
 from include.domain.errors import FatalError
 
 app = typer.Typer()
@@ -17,7 +18,7 @@ app = typer.Typer()
 @app.command()
 def migrate() -> None:
     """Create or upgrade the schemas. Safe to run again; the local stack does it by itself."""
-    settings = bootstrap.load_settings()
+    settings = load_settings()
     bootstrap.migrate_ledger(settings)
     typer.echo("ledger: newest schema", err=True)
     if os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     slack_url: str = Field("https://slack.com/api/", description="Base address of the Slack Web API.")
     airflow_port: Port = Field(8080, description="Port of the Airflow UI on loopback; a free one when it is busy.")
     exchange_port: Port = Field(0, description="Port of the sandbox exchange on loopback; 0 takes a free one.")
+    exchange_url: str = Field(
+        "", description="Address of the sandbox exchange that promoted candidates trade on; the local stack sets it."
+    )
     exchange_speed: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Market seconds per wall second of the sandbox exchange for live trading."
     )

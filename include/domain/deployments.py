@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -93,6 +94,27 @@ CAUTION: tuple[TradingState, ...] = (TradingState.ACTIVE, TradingState.REDUCE_ON
 def most_cautious(states: list[TradingState]) -> TradingState:
     """The most cautious of several states; of none it is HALTED, because an unknown state never trades."""
     return max(states, key=CAUTION.index, default=TradingState.HALTED)
+
+
+def trading_scopes(deployment_id: str, account: str) -> tuple[str, str, str]:
+    """The scopes whose trading states bear on a deployment."""
+    return "all", f"account:{account}", f"deployment:{deployment_id}"
+
+
+def effective_state(mode: Mode, deployment_id: str, account: str, known: Mapping[str, TradingState]) -> TradingState:
+    """The state that applies to a deployment, from the stored states by scope.
+
+    A scope without a row is ACTIVE, except a LIVE deployment's own: nobody has released it, so it is HALTED.
+    """
+    everything, its_account, own = trading_scopes(deployment_id, account)
+    unreleased = TradingState.HALTED if mode is Mode.LIVE else TradingState.ACTIVE
+    return most_cautious(
+        [
+            known.get(everything, TradingState.ACTIVE),
+            known.get(its_account, TradingState.ACTIVE),
+            known.get(own, unreleased),
+        ]
+    )
 
 
 @dataclass(frozen=True, slots=True)
