@@ -86,6 +86,11 @@ class Venue(Protocol):
 
     async def close(self) -> None: ...
 
+    @property
+    def reconnects(self) -> int:
+        """How often a stream was opened again since `connect`; what was missed meanwhile has to be asked for."""
+        ...
+
     async def server_time(self) -> datetime: ...
 
     async def instruments(self) -> Mapping[str, Instrument]:
@@ -175,6 +180,15 @@ class AuditRow:
     details: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ChainHead:
+    """Where a hash chain ended: kept outside the ledger, it also betrays rows cut off the end."""
+
+    name: str
+    sequence: int
+    chain: str
+
+
 class Candidates(Protocol):
     def register(self, candidate: Candidate) -> bool:
         """Store a candidate once; False when it is already there (same content, by definition of its id)."""
@@ -212,6 +226,14 @@ class Audit(Protocol):
 
     def of_subject(self, subject: str, action: str) -> Sequence[AuditRow]:
         """Rows of one action on one subject, oldest first."""
+        ...
+
+    def of_action(self, action: str, before: datetime) -> Sequence[AuditRow]:
+        """Rows of one action on any subject recorded before an instant, oldest first."""
+        ...
+
+    def heads(self, before: datetime) -> Sequence[ChainHead]:
+        """The last row of each chain recorded before an instant; chains without one are left out."""
         ...
 
     def verify_chains(self) -> Sequence[str]:
@@ -336,6 +358,30 @@ class Orders(Protocol):
         """Raise the stored high-water mark to `equity` if it is higher; returns the mark. Never falls."""
         ...
 
+    def activity(self, deployment_id: str, start: datetime, end: datetime) -> Activity:
+        """What was recorded from `start` (inclusive) to `end` (exclusive) by the database's clock. For a window that
+        is over the answer never changes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What the ledger recorded about a deployment within a window of its own clock (not of market time)."""
+
+    fills_before: Sequence[Fill]
+    """Recorded before the window, in venue order."""
+    fills: Sequence[Fill]
+    """Recorded within, in venue order."""
+    equity_before: EquityPoint | None
+    peak_before: Decimal | None
+    """Highest equity recorded before the window."""
+    equity: Sequence[EquityPoint]
+    """Recorded within, oldest first."""
+    orders: Mapping[OrderStatus, int]
+    """Orders first stored within the window, by their status at its end."""
+    denials: Mapping[str, int]
+    """Reasons of those that were denied, by code."""
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
@@ -354,6 +400,10 @@ class Incidents(Protocol):
 
     def recent(self, limit: int = 100) -> Sequence[Incident]: ...
 
+    def between(self, start: datetime, end: datetime) -> Sequence[Incident]:
+        """Opened from `start` (inclusive) to `end` (exclusive), oldest first."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction. Rolled back unless `commit` was called."""
@@ -369,7 +419,15 @@ class UnitOfWork(Protocol):
     orders: Orders
     incidents: Incidents
 
-    def commit(self) -> None: ...
+    def commit(self, *, durable: bool = True) -> None:
+        """Make the transaction count.
+
+        Args:
+            durable: False returns before it is on disk, which only a crash of the database's own machine can undo, and
+                then in order: nothing later survives without it. For what can be read again (venue reports,
+                equity), never for what must come before an act.
+        """
+        ...
 
 
 class Ledger(Protocol):

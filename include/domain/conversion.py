@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from include.domain.errors import DataError
 
@@ -18,7 +18,7 @@ def to_decimal(value: float, step: Decimal) -> Decimal:
     """
     if not math.isfinite(value):
         raise DataError(f"{value!r} is not a finite number and cannot become a price or a quantity")
-    return (Decimal(repr(float(value))) / step).to_integral_value() * step
+    return (Decimal(repr(float(value))) / step).to_integral_value(rounding=ROUND_HALF_EVEN) * step
 
 
 def to_float(value: Decimal) -> float:

@@ -12,7 +12,7 @@ A stop or take-profit that was placed by an entry of this very bar takes part in
 
 from __future__ import annotations
 
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 
 from include.domain.enums import OrderType, Side
@@ -43,7 +43,7 @@ def entry_quantity(instrument: Instrument, allocation: Decimal, weight: Decimal,
 
 def nearest_tick(instrument: Instrument, level: Decimal) -> Decimal:
     """A stop or take-profit level on the tick grid: nearest tick, ties to the even one."""
-    return (level / instrument.tick_size).to_integral_value() * instrument.tick_size
+    return (level / instrument.tick_size).to_integral_value(rounding=ROUND_HALF_EVEN) * instrument.tick_size
 
 
 def market_price(instrument: Instrument, reference: Decimal, side: Side, low: Decimal, high: Decimal) -> Decimal:
