@@ -6,8 +6,15 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from include.domain.bars import Bars, Signals
-from include.domain.errors import ConfigurationError
+import numpy as np
+from numpy.typing import NDArray
+
+from include.domain.bars import Bars, FloatArray, Signals
+from include.domain.errors import AirlockError, ConfigurationError
+
+
+class StrategyError(AirlockError):
+    """A strategy broke or gave signals that mean nothing; nothing it asked for may be traded."""
 
 
 @runtime_checkable
@@ -41,4 +48,50 @@ def load_strategy(name: str, params: Mapping[str, Any]) -> Strategy:
         raise ConfigurationError(f"strategy {name}: params refused ({error})") from None
     if not isinstance(strategy, Strategy):
         raise ConfigurationError(f"strategy {name}: needs an integer `warmup` and a `signals(bars)` method")
+    if type(strategy.warmup) is not int or strategy.warmup < 1:
+        raise ConfigurationError(f"strategy {name}: warmup is {strategy.warmup!r}, it must be an integer of at least 1")
     return strategy
+
+
+def checked_signals(strategy: Strategy, bars: Bars) -> Signals:
+    """Ask a strategy for its signals and refuse what no executor could obey.
+
+    Raises:
+        StrategyError: the strategy raised, or returned something else than one row for each bar with targets in
+            {+1, 0, -1, NaN} and, where it asks for an entry, a weight in (0, 1] and levels above zero or NaN.
+    """
+    name = type(strategy).__name__
+    try:
+        signals = strategy.signals(bars)
+    except Exception as error:
+        raise StrategyError(
+            f"{name} on {bars.symbol}: signals() raised {type(error).__name__}: {' '.join(str(error).split())}"
+        ) from error
+    if not isinstance(signals, Signals):
+        raise StrategyError(f"{name} on {bars.symbol}: signals() returned {type(signals).__name__}, not Signals")
+    if len(signals) != len(bars):
+        raise StrategyError(f"{name} on {bars.symbol}: {len(signals)} rows of signals for {len(bars)} bars")
+    if broken := _first_broken_row(signals):
+        row, what = broken
+        raise StrategyError(f"{name} on {bars.symbol}: {what} at row {row} (open time {bars.open_time[row]} ms)")
+    return signals
+
+
+def _first_broken_row(signals: Signals) -> tuple[int, str] | None:
+    target, weight = signals.target, signals.weight
+    entering = np.abs(target) == 1
+    rules = {
+        "target is not +1, 0, -1 or NaN": ~(entering | (target == 0) | np.isnan(target)),
+        "weight of an entry is not above 0 and at most 1": entering & ~((weight > 0) & (weight <= 1)),
+        "stop of an entry is not a price": entering & ~_price_or_none(signals.stop),
+        "take_profit of an entry is not a price": entering & ~_price_or_none(signals.take_profit),
+    }
+    for what, rows in rules.items():
+        if rows.any():
+            return int(np.argmax(rows)), what
+    return None
+
+
+def _price_or_none(level: FloatArray) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = np.isnan(level) | ((level > 0) & np.isfinite(level))
+    return found

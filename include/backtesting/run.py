@@ -1,0 +1,74 @@
+"""One symbol through strategy and fill rule, with the history that its first decision needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import numpy as np
+
+from include.backtesting.kernel import Fills, simulate
+from include.domain.bars import Bars, Signals
+from include.domain.errors import DataError
+from include.domain.instruments import Instrument
+from include.domain.times import Timeframe, to_ms
+from include.strategies.protocol import Strategy, checked_signals
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolRun:
+    """What a strategy did on one symbol.
+
+    Attributes:
+        history: all bars that the strategy saw, warm-up included.
+        signals: its signals on `history`.
+        bars: the measured window, a view into `history`; fills refer to its rows.
+    """
+
+    history: Bars
+    signals: Signals
+    bars: Bars
+    fills: Fills
+
+
+def history_start(start: datetime, timeframe: Timeframe, strategy: Strategy) -> datetime:
+    """Open time of the first bar needed to decide on the close of the bar that opens at `start`."""
+    return start - (strategy.warmup - 1) * timeframe.delta
+
+
+def run_symbol(
+    strategy: Strategy, history: Bars, start: datetime, instrument: Instrument, allocation: Decimal
+) -> SymbolRun:
+    """Trade the bars that open at `start` or later; rows with fewer than `warmup` bars behind them decide nothing.
+
+    Bars before `start` are shown to the strategy and not traded, exactly as the live engine warms up.
+
+    Raises:
+        StrategyError: the strategy broke or gave signals that mean nothing.
+        DataError: no bar at or after `start`, or a price that is not finite and positive.
+    """
+    _refuse_impossible(history)
+    first = int(np.searchsorted(history.open_time, to_ms(start)))
+    if first == len(history):
+        raise DataError(f"{history.symbol}: no bars from {start.isoformat()} on")
+    signals = checked_signals(strategy, history)
+    bars = history.window(first, len(history))
+    target = signals.target[first:]
+    if unready := max(0, strategy.warmup - 1 - first):
+        target = target.copy()
+        target[:unready] = np.nan
+    traded = Signals(target, signals.weight[first:], signals.stop[first:], signals.take_profit[first:])
+    return SymbolRun(history, signals, bars, simulate(bars, traded, instrument, allocation))
+
+
+def _refuse_impossible(bars: Bars) -> None:
+    low, high = bars.low, bars.high
+    possible = (low > 0) & (low <= bars.open) & (bars.open <= high) & (low <= bars.close) & (bars.close <= high)
+    possible &= high < np.inf
+    if not possible.all():
+        row = int(np.argmin(possible))
+        raise DataError(
+            f"{bars.symbol}: the bar at row {row} (open time {bars.open_time[row]} ms) has impossible prices; "
+            "see `airlock data gate`"
+        )

@@ -1,0 +1,213 @@
+"""`airlock qualify` and `airlock backtest`: stage 1 of a candidate on this machine, without Airflow.
+
+With `--json` one document goes to standard output and nothing else; progress always goes to standard error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from include.commands.console import print_json, progress_bar
+from include.domain.errors import ConfigurationError
+from include.domain.times import iso, parse_utc
+
+if TYPE_CHECKING:
+    from include.config.settings import Settings
+    from include.ports import MarketData
+    from include.qualification.candidate import Candidate
+    from include.qualification.evidence import Evidence
+    from include.qualification.profile import Profile
+    from include.stages.backtest import BacktestResult
+
+app = typer.Typer()
+
+CandidateName = Annotated[str, typer.Argument(metavar="CANDIDATE", help="Shipped name or path of a YAML file.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="Shipped name or path of a YAML file.")]
+Venue = Annotated[str, typer.Option("--venue", help="Lake venue; the candidate's own when not given.")]
+From = Annotated[str, typer.Option("--from", help="First open time, UTC, inclusive; all there is when not given.")]
+To = Annotated[str, typer.Option("--to", help="End, UTC, exclusive; all there is when not given.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A command's arguments, looked up."""
+
+    reference: str
+    settings: Settings
+    candidate: Candidate
+    profile: Profile
+    start: datetime
+    end: datetime
+    lake: MarketData
+    now: datetime
+
+    @property
+    def folder(self) -> Path:
+        """Where this candidate's reports under this profile lie."""
+        return self.settings.reports / f"{self.candidate.name}-{self.candidate.id[:12]}" / self.profile.name
+
+    @property
+    def window(self) -> str:
+        return f"--venue {self.candidate.venue} --from {iso(self.start)} --to {iso(self.end)}"
+
+
+@app.command()
+def qualify(
+    candidate: CandidateName, profile: ProfileName, venue: Venue = "", start: From = "", end: To = "",
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Data gate and backtest. Says QUALIFIES or lists the issues. Exit 0 PASS, 1 FAIL, 3 INCONCLUSIVE or ERROR."""
+    from include.qualification.verdict import Verdict
+    from include.stages.data_gate import run_data_gate
+
+    run = _look_up(candidate, profile, venue, start, end)
+    with progress_bar("data gate") as progress:
+        gate = run_data_gate(
+            run.candidate, run.profile, run.start, run.end, run.lake, now=run.now, progress=progress,
+            report_dir=run.folder,
+        )  # fmt: skip
+    # After a gate that failed the backtest still runs, so that all issues show at once; on data that could not even
+    # be judged it would mean nothing.
+    backtest = _backtest(run) if gate.verdict is not Verdict.ERROR else None
+    _finish("qualify", run, [gate, *([backtest.evidence] if backtest else [])], backtest, as_json)
+
+
+@app.command()
+def backtest(
+    candidate: CandidateName, profile: ProfileName, venue: Venue = "", start: From = "", end: To = "",
+    trades: Annotated[Path | None, typer.Option(help="Write the trades to this Parquet file.")] = None,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """The backtest alone, judged by the profile's backtest criteria. Exit codes as for qualify."""
+    run = _look_up(candidate, profile, venue, start, end)
+    result = _backtest(run)
+    if trades is not None and result.played is not None:
+        from include.backtesting.trades import write_trades
+
+        try:
+            write_trades(result.played.trades, trades)
+        except OSError as error:
+            raise ConfigurationError(f"--trades {trades}: cannot be written ({error.strerror})") from None
+    _finish("backtest", run, [result.evidence], result, as_json)
+
+
+# --- inside ------------------------------------------------------------------------------------------------
+
+
+def _look_up(candidate: str, profile: str, venue: str, start: str, end: str) -> _Run:
+    from include.bootstrap import open_lake
+    from include.config.files import find_candidate, find_profile
+    from include.config.settings import load_settings
+
+    settings = load_settings()
+    found = find_candidate(candidate)
+    found = replace(found, venue=venue) if venue else found
+    lake = open_lake(settings)
+    spans = [lake.span(found.venue, symbol, found.timeframe) for symbol in found.symbols]
+    first = parse_utc(start) if start else max(span[0] for span in spans)
+    last = parse_utc(end) if end else min(span[1] for span in spans) + found.timeframe.delta
+    if first >= last:
+        raise ConfigurationError(
+            f"window {iso(first)} to {iso(last)} is empty; check --from, --to and `airlock data list`"
+        )
+    return _Run(candidate, settings, found, find_profile(profile), first, last, lake, datetime.now(UTC))
+
+
+def _backtest(run: _Run) -> BacktestResult:
+    from include.stages.backtest import run_backtest
+
+    with progress_bar("backtest") as progress:
+        return run_backtest(
+            run.candidate, run.profile, run.start, run.end, run.lake, now=run.now, progress=progress,
+            report_dir=run.folder,
+        )  # fmt: skip
+
+
+def _finish(command: str, run: _Run, evidence: list[Evidence], backtest: BacktestResult | None, as_json: bool) -> None:
+    from include.qualification.verdict import EXIT_CODES
+    from include.reporting.qualification import ReportInput, overall_verdict, write_qualification
+
+    played = backtest.played if backtest else None
+    report = write_qualification(
+        ReportInput(
+            run.candidate, run.profile, evidence, run.now,
+            f"airlock {command} {run.reference} --profile {run.profile.name} {run.window}", run.profile.initial_capital,
+            played.trades if played else None, played.daily if played else None,
+        ),
+        run.folder,
+    )  # fmt: skip
+    if as_json:
+        print_json(_document(run, evidence, report))
+    else:
+        _print_verdict(run, evidence, report)
+    raise typer.Exit(int(EXIT_CODES[overall_verdict(evidence)]))
+
+
+def _document(run: _Run, evidence: list[Evidence], report: Path) -> dict[str, Any]:
+    """The stable JSON of the command line contract; keys may be added, never renamed."""
+    from include.qualification.evidence import criterion_document
+    from include.reporting.qualification import issues, overall_verdict
+
+    return {
+        "candidate_id": run.candidate.id,
+        "candidate": run.candidate.name,
+        "profile": run.profile.name,
+        "profile_hash": run.profile.hash,
+        "verdict": overall_verdict(evidence).value,
+        "issues": issues(evidence),
+        "synthetic": any(item.synthetic for item in evidence),
+        "window": {"venue": run.candidate.venue, "from": iso(run.start), "to": iso(run.end)},
+        "metrics": {name: m.value for item in evidence for name, m in item.metrics.items()},
+        "stages": {
+            item.stage.value: {
+                "phase": item.verdict.value,
+                "criteria": [criterion_document(result) for result in item.results],
+                "error": item.details.get("error", ""),
+                "digest": item.digest,
+            }
+            for item in evidence
+        },
+        "fingerprint": evidence[-1].fingerprint,
+        "report": str(report),
+    }
+
+
+def _print_verdict(run: _Run, evidence: list[Evidence], report: Path) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from include.qualification.verdict import Verdict
+    from include.reporting.qualification import HEADLINES, format_metric, issues, overall_verdict
+
+    colours = {Verdict.PASS: "green", Verdict.FAIL: "red"}
+    terminal = Console()
+    # A pipe has no width: print whole cells there instead of cutting them to 80 columns.
+    console = terminal if terminal.is_terminal else Console(width=160)
+    for item in evidence:
+        table = Table("criterion", "wanted", "measured", "95 % interval", "verdict", title_justify="left")
+        table.title = f"{item.stage.value}: {item.verdict.value}"
+        for result in item.results:
+            c, m = result.criterion, result.measurement
+            bounded = m is not None and m.low is not None
+            interval = f"{format_metric(c.metric, m.low)} to {format_metric(c.metric, m.high)}" if m and bounded else ""
+            colour = colours.get(result.verdict, "yellow")
+            table.add_row(
+                c.metric, f"{c.op.value} {format_metric(c.metric, c.threshold)}",
+                format_metric(c.metric, m.value if m else None), interval,
+                f"[{colour}]{result.verdict.value}[/{colour}]",
+            )  # fmt: skip
+        console.print(table)
+    verdict = overall_verdict(evidence)
+    colour = colours.get(verdict, "yellow")
+    synthetic = " (synthetic data)" if any(item.synthetic for item in evidence) else ""
+    console.print(f"[bold {colour}]{escape(run.candidate.name)}: {HEADLINES[verdict]}[/]{synthetic}")
+    for line in issues(evidence):
+        console.print(f"  - {line}", markup=False, highlight=False)
+    console.print(f"report {report}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,175 @@
+"""Metrics against published and hand-worked numbers, and what they say when the sample cannot answer."""
+
+import math
+
+import numpy as np
+import pytest
+
+from include.backtesting.equity import ProfitCurve, daily_equity, falls, largest_loss, total_profit
+from include.backtesting.metrics import (
+    Account,
+    bootstrap_days,
+    bootstrap_intervals,
+    measure_trading,
+    running_win_rate,
+    sharpe_ratio,
+    sortino_ratio,
+    wilson_interval,
+)
+from include.backtesting.trades import Trades
+from include.domain.times import DAY_MS, Timeframe
+from include.qualification.metrics import METRICS
+
+HOUR = Timeframe(3600)
+DAY = Timeframe(86_400)
+
+
+def trades_with(pnl: list[float]) -> Trades:
+    n = len(pnl)
+    whole, ones = np.arange(n, dtype=np.int64), np.ones(n)
+    return Trades(
+        ("X/USDT",), whole * 0, whole, whole, ones.astype(np.int8), ones, ones, ones, ones * 0, np.array(pnl), 0
+    )
+
+
+def account(profit: list[float], pnl: list[float], *, capital: float = 1000.0, timeframe: Timeframe = DAY) -> Account:
+    times = np.arange(len(profit), dtype=np.int64) * timeframe.ms
+    curve = ProfitCurve(times, np.array(profit, dtype=np.float64), 3)
+    return Account(capital, timeframe, trades_with(pnl), curve, bars=max(1, len(profit)), notional=5000.0, fees=2.5)
+
+
+# Successes, samples, 95 % bounds. Newcombe, R. G. (1998), Two-sided confidence intervals for the single proportion,
+# Statistics in Medicine 17, Table I, method 3; the last row recomputed independently.
+WILSON = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (930, 1000, 0.9125, 0.9442)]
+
+
+@pytest.mark.parametrize(("wins", "n", "low", "high"), WILSON)
+def test_wilson_interval_gives_published_values(wins: int, n: int, low: float, high: float) -> None:
+    interval = wilson_interval(wins, n)
+    assert interval == pytest.approx((low, high), abs=6e-5)
+
+
+@pytest.mark.parametrize(("wins", "n"), [(0, 10), (10, 10), (0, 1), (1, 1)])
+def test_wilson_interval_stays_inside_zero_and_one(wins: int, n: int) -> None:
+    interval = wilson_interval(wins, n)
+    assert interval is not None
+    assert 0 <= interval.low <= wins / n <= interval.high <= 1
+
+
+def test_wilson_interval_of_nothing_is_nothing() -> None:
+    assert wilson_interval(0, 0) is None
+
+
+def test_metrics_of_a_run_worked_out_by_hand() -> None:
+    # Equity 1000 -> 1100 -> 990 -> 1089 -> 1197.9: returns +10 %, -10 %, +10 %, +10 %.
+    m = measure_trading(account([100, -10, 89, 197.9], [100, -110, 99, 108.9]))
+    returns = [0.1, -0.1, 0.1, 0.1]
+    mean, deviation = 0.05, np.std(returns, ddof=1)
+    assert m["sharpe"].value == pytest.approx(mean / deviation * math.sqrt(365))
+    assert m["sortino"].value == pytest.approx(mean / math.sqrt(0.01 / 4) * math.sqrt(365))
+    assert m["daily_return_mean"].value == pytest.approx(0.05)
+    assert m["max_drawdown"].value == pytest.approx(0.1)
+    assert m["net_profit"].value == pytest.approx(197.9)
+    assert m["total_return"].value == pytest.approx(0.1979)
+    assert m["annual_return"].value == pytest.approx(1.1979 ** (365 / 4) - 1)
+    assert m["recovery_factor"].value == pytest.approx(197.9 / 110)
+    assert m["calmar"].value == pytest.approx((1.1979 ** (365 / 4) - 1) / 0.1)
+    assert m["win_rate"].value == pytest.approx(0.75)
+    assert m["profit_factor"].value == pytest.approx(307.9 / 110)
+    assert m["expectancy"].value == pytest.approx(197.9 / 4)
+    assert m["exposure"].value == pytest.approx(3 / 4)
+    assert m["turnover"].value == pytest.approx(5.0)
+    assert m["fees"].value == pytest.approx(2.5)
+    assert m["trades"].value == 4
+
+
+def test_every_trading_metric_is_a_known_name() -> None:
+    assert set(measure_trading(account([1.0], [1.0]))) <= set(METRICS)
+
+
+EDGES = {
+    "no trades": (([0.0, 0.0, 0.0], []), {"win_rate", "profit_factor", "expectancy", "sharpe", "sortino", "calmar",
+                  "recovery_factor", "win_rate_throughout"}),
+    "one winning trade": (([0.0, 5.0, 5.0], [5.0]), {"profit_factor", "sortino", "calmar", "recovery_factor",
+                          "win_rate_throughout"}),
+    "all losses": (([-5.0, -10.0, -20.0], [-5.0, -5.0, -10.0]), {"win_rate_throughout"}),
+    "a single day": (([5.0], [5.0]), {"sharpe", "sortino", "profit_factor", "calmar", "recovery_factor",
+                     "win_rate_throughout"}),
+    "equity below zero": (([-500.0, -1500.0, -1200.0], [-1500.0, 300.0]), {"sharpe", "sortino", "daily_return_mean",
+                          "win_rate_throughout"}),
+    "no bars": (([], []), {"net_profit", "total_return", "annual_return", "max_drawdown", "sharpe", "sortino",
+                "calmar", "recovery_factor", "daily_return_mean", "win_rate", "profit_factor", "expectancy",
+                "win_rate_throughout"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_what_the_sample_cannot_answer_is_none_and_everything_else_is_finite(name: str) -> None:
+    (profit, pnl), unanswered = EDGES[name]
+    m = measure_trading(account(profit, pnl))
+    assert {metric for metric, found in m.items() if found.value is None} == unanswered
+    for found in m.values():
+        assert all(math.isfinite(v) for v in (found.value, found.low, found.high) if v is not None)
+
+
+def test_a_loss_of_everything_is_a_yearly_return_of_minus_one() -> None:
+    assert measure_trading(account([-500.0, -1500.0], [-1500.0]))["annual_return"].value == -1.0
+
+
+def test_a_trade_of_zero_profit_is_no_win() -> None:
+    m = measure_trading(account([0.0, 5.0], [0.0, 5.0]))
+    assert m["win_rate"].value == 0.5
+
+
+def test_the_running_win_rate_counts_from_the_hundredth_trade() -> None:
+    assert running_win_rate(np.ones(99)) is None
+    assert running_win_rate(np.array([-1.0] * 10 + [1.0] * 90)) == pytest.approx(0.9)
+    late = np.array([1.0] * 100 + [-1.0] * 10 + [1.0] * 100)
+    assert running_win_rate(late) == pytest.approx(100 / 110)
+
+
+def test_constant_returns_have_no_ratio_whatever_the_rounding() -> None:
+    assert sharpe_ratio(np.full(50, 0.1) + np.linspace(0, 1e-16, 50)) is None
+    assert sortino_ratio(np.full(50, 0.1)) is None
+
+
+def test_the_bootstrap_is_seeded_and_covers_the_estimate() -> None:
+    returns = np.random.default_rng(5).normal(0.002, 0.01, 400)
+    sharpe, mean = bootstrap_intervals(returns, seed=1)
+    assert (sharpe, mean) == bootstrap_intervals(returns, seed=1)
+    assert (sharpe, mean) != bootstrap_intervals(returns, seed=2)
+    assert sharpe is not None and mean is not None
+    assert sharpe.low < sharpe_ratio(returns) < sharpe.high  # type: ignore[operator]
+    # The interval of a mean of independent draws is close to the textbook one.
+    error = 1.96 * returns.std(ddof=1) / math.sqrt(400)
+    assert mean.low == pytest.approx(returns.mean() - error, abs=0.25 * error)
+
+
+def test_bootstrap_blocks_are_stretches_of_following_days() -> None:
+    rows = bootstrap_days(1000, seed=3, resamples=20)
+    follows = (rows[:, 1:] - rows[:, :-1]) % 1000 == 1
+    assert rows.min() >= 0 and rows.max() < 1000
+    assert follows.mean() == pytest.approx(1 - 1 / 10, abs=0.02)  # blocks of 1000^(1/3) = 10 days on average
+
+
+def test_days_are_utc_days_and_missing_days_keep_the_last_equity() -> None:
+    times = np.array([0, 23, 24, 96, 97], dtype=np.int64) * HOUR.ms
+    daily = daily_equity(ProfitCurve(times, np.array([1.0, 2.0, -3.0, 8.0, 7.0]), 0), 10.0)
+    assert (daily.day_ms // DAY_MS).tolist() == [0, 1, 2, 3, 4]
+    assert daily.equity.tolist() == [12.0, 7.0, 7.0, 7.0, 17.0]
+    assert daily.drawdown == pytest.approx([0, 5 / 12, 5 / 12, 5 / 12, 1 / 18])
+
+
+def test_drawdown_starts_from_the_capital_and_money_and_fraction_have_their_own_maxima() -> None:
+    profit = np.array([-50.0, 900.0, 800.0])
+    assert falls(profit, 100.0).max() == pytest.approx(0.5)
+    assert largest_loss(profit, 100.0) == pytest.approx(100.0)
+
+
+def test_symbols_on_different_bars_are_summed_on_the_union_of_their_times() -> None:
+    a = ProfitCurve(np.array([0, 2, 4], dtype=np.int64), np.array([1.0, 2.0, 3.0]), 2)
+    b = ProfitCurve(np.array([1, 2, 5], dtype=np.int64), np.array([10.0, 20.0, 30.0]), 1)
+    total = total_profit(total_profit(None, a), b)
+    assert total.open_time.tolist() == [0, 1, 2, 4, 5]
+    assert total.profit.tolist() == [1.0, 11.0, 22.0, 23.0, 33.0]
+    assert total.exposed_bars == 3
