@@ -1,0 +1,181 @@
+"""What an engine knows about its deployment while it runs, and how that is read back from the ledger.
+
+Loading is the same for a first start and for a restart after a crash: everything that must survive (orders, fills,
+equity, high-water mark, what the account held at first) is in the ledger, and nothing else is remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from include.domain.deployments import Deployment, EquityPoint, VenueKind
+from include.domain.enums import TradingState
+from include.domain.fill_rule import symbol_allocation
+from include.domain.instruments import Instrument
+from include.domain.orders import Intent
+from include.ports import Ledger
+from include.qualification.candidate import Candidate
+from include.risk.limits import Limits
+from include.risk.question import AccountView, Question
+from include.trading.bar_window import BarWindow
+from include.trading.book import OrderBook
+from include.trading.order_manager import identify
+
+ACCOUNT_OPENED = "account.opened"
+"""Audit action that keeps what the venue's wallet held before the deployment's first order."""
+_RECENT = timedelta(days=2)
+
+
+@dataclass(slots=True)
+class Session:
+    """Working state of one deployment. Money in quote currency, times are the venue's event time."""
+
+    deployment: Deployment
+    candidate: Candidate
+    limits: Limits
+    instruments: Mapping[str, Instrument]
+    book: OrderBook
+    windows: Mapping[str, BarWindow]
+    now: datetime
+    high_water: Decimal
+    day: date
+    day_start_equity: Decimal
+    handled_through: datetime | None
+    """Close time of the last bar that was handled completely, as the ledger has it."""
+    opening_wallet: Decimal | None
+    """Venue wallet before the first order; None until the account has been seen."""
+    last_equity: Decimal
+    venue_wallet: Decimal | None = None
+    """What the venue's wallet held when it was last looked at."""
+    state: TradingState | None = None
+    reconciled: bool = False
+    bars_handled: int = 0
+    bars_ignored: int = 0
+    bars_backfilled: int = 0
+    marks: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def allocation(self) -> Decimal:
+        """A symbol's fixed share of the capital."""
+        return symbol_allocation(self.deployment.capital, len(self.candidate.symbols))
+
+    @property
+    def expected_wallet(self) -> Decimal | None:
+        """What the venue's wallet should hold now."""
+        if self.opening_wallet is None:
+            return None
+        return self.opening_wallet + self.book.portfolio.realised - self.book.portfolio.fees
+
+    @property
+    def may_send(self) -> bool:
+        """Whether anything but cancels may go out at all."""
+        return self.reconciled and self.state in (TradingState.ACTIVE, TradingState.REDUCE_ONLY)
+
+    def equity_point(self, at: datetime) -> EquityPoint | None:
+        """Equity at the marks; None when a held symbol has no mark."""
+        portfolio = self.book.portfolio
+        if any(symbol not in self.marks for symbol in portfolio.holdings):
+            return None
+        unrealised = portfolio.unrealised(self.marks)
+        return EquityPoint(at, portfolio.wallet + unrealised, portfolio.wallet, unrealised)
+
+    def reach(self, at: datetime) -> EquityPoint | None:
+        """Event time arrives at a close: value the account, roll the day, raise the high-water mark in memory."""
+        self.now = max(self.now, at)
+        point = self.equity_point(at)
+        if point is None:
+            return None
+        if at.date() != self.day:
+            # Equity at 00:00 UTC: this very close when it is midnight, else the last one before it.
+            midnight = at == at.replace(hour=0, minute=0, second=0, microsecond=0)
+            self.day, self.day_start_equity = at.date(), point.equity if midnight else self.last_equity
+        self.last_equity = point.equity
+        self.high_water = max(self.high_water, point.equity)
+        return point
+
+    def question(self, intent: Intent) -> Question:
+        """What the risk gate is asked about an intent, from the present state."""
+        point = self.equity_point(self.now)
+        last = self.windows[intent.symbol].last if intent.symbol in self.windows else None
+        account = AccountView(
+            equity=None if point is None else point.equity,
+            high_water=self.high_water,
+            day_start_equity=self.day_start_equity,
+            positions=self.book.portfolio.quantities(),
+            marks=self.marks,
+            working=self.book.working(),
+        )
+        return Question(
+            intent=intent,
+            client_order_id=identify(intent),
+            account=account,
+            instrument=self.instruments.get(intent.symbol),
+            limits=self.limits,
+            state=self.state,
+            reconciled=self.reconciled,
+            unresolved_symbols=self.book.unresolved_symbols(),
+            known_order_ids=self.book.known_ids,
+            recent_order_times=self.book.recent_order_times(self.now),
+            last_bar_time=None if last is None else last.open_time,
+            timeframe=self.candidate.timeframe,
+            now=self.now,
+        )
+
+
+def load_session(
+    ledger: Ledger,
+    deployment: Deployment,
+    candidate: Candidate,
+    limits: Limits,
+    instruments: Mapping[str, Instrument],
+    *,
+    warmup: int,
+    now: datetime,
+) -> Session:
+    """Read a deployment's state from the ledger.
+
+    Args:
+        warmup: bars a decision needs.
+        now: the venue's time.
+    """
+    with ledger.begin() as work:
+        orders, fills = work.orders.all(deployment.id), work.orders.fills(deployment.id)
+        points = work.orders.equity(deployment.id, now - _RECENT) or work.orders.equity(deployment.id)
+        high_water = work.orders.high_water(deployment.id, deployment.capital)
+        opened = work.audit.of_subject(deployment.id, ACCOUNT_OPENED)
+        state = work.trading_states.effective(deployment)
+        work.commit()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    before_today = [point.equity for point in points if point.at <= midnight]
+    replay = deployment.connection.kind is VenueKind.REPLAY
+    return Session(
+        deployment=deployment,
+        candidate=candidate,
+        limits=limits,
+        instruments=instruments,
+        book=OrderBook(deployment.capital, orders, fills),
+        windows={symbol: BarWindow(symbol, candidate.timeframe, warmup) for symbol in candidate.symbols},
+        now=now,
+        high_water=high_water,
+        day=now.date(),
+        day_start_equity=before_today[-1] if before_today else deployment.capital,
+        # A replay has handled nothing before its window, and its first bar must not be skipped after a crash.
+        handled_through=points[-1].at if points else (deployment.connection.start if replay else None),
+        opening_wallet=Decimal(opened[0].details["wallet"]) if opened else None,
+        last_equity=points[-1].equity if points else deployment.capital,
+        state=state,
+    )
+
+
+def record_opening(ledger: Ledger, session: Session, wallet: Decimal) -> None:
+    """Keep what the account held before the first order; written once, never moved.
+
+    From then on ledger and venue can be compared to the cent, whatever else the account holds.
+    """
+    with ledger.begin() as work:
+        work.audit.record("engine", ACCOUNT_OPENED, session.deployment.id, {"wallet": format(wallet, "f")})
+        work.commit()
+    session.opening_wallet = wallet
