@@ -1,0 +1,9 @@
+"""(being written)"""
+import typer
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def main() -> None:
+    """..."""
