@@ -9,10 +9,18 @@ from types import MappingProxyType
 from typing import Any
 
 from include.domain.enums import Stage
+from include.domain.errors import ConfigurationError
 from include.domain.ids import digest
-from include.domain.times import iso
+from include.domain.times import iso, parse_utc
 from include.qualification.candidate import Candidate
-from include.qualification.criterion import Criterion, CriterionResult, Measurement, evaluate_criterion
+from include.qualification.criterion import (
+    Comparison,
+    Criterion,
+    CriterionResult,
+    DecideOn,
+    Measurement,
+    evaluate_criterion,
+)
 from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict, worst
 
@@ -71,6 +79,34 @@ def criterion_document(result: CriterionResult) -> dict[str, Any]:
         "value": m.value if m else None, "low": m.low if m else None, "high": m.high if m else None,
         "samples": m.samples if m else None, "verdict": result.verdict.value, "reason": result.reason,
     }  # fmt: skip
+
+
+def rebuild_evidence(document: Mapping[str, Any]) -> Evidence:
+    """Evidence from its stored document, for reports; nothing is measured or judged again.
+
+    Raises:
+        ConfigurationError: the document says something else than the evidence that it would give.
+    """
+    metrics = {name: Measurement(**values) for name, values in document["metrics"].items()}
+    results = tuple(
+        CriterionResult(
+            Criterion(
+                row["metric"], Comparison(row["op"]), row["threshold"], row["min_samples"], DecideOn(row["on"]),
+                row["window"],
+            ),
+            metrics.get(row["metric"]), Verdict(row["verdict"]), row["reason"],
+        )
+        for row in document["criteria"]
+    )  # fmt: skip
+    evidence = Evidence(
+        document["candidate_id"], Stage(document["stage"]), document["profile"], document["profile_hash"],
+        document["fingerprint"], parse_utc(document["measured_at"]), MappingProxyType(metrics), results,
+        Verdict(document["verdict"]), document["synthetic"], MappingProxyType(dict(document["details"])),
+        MappingProxyType(dict(document["artefacts"])),
+    )  # fmt: skip
+    if evidence.digest != digest(document):
+        raise ConfigurationError(f"evidence of {evidence.stage.value}: its stored document is not in this form")
+    return evidence
 
 
 def evaluate_stage(
