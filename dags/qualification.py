@@ -48,7 +48,13 @@ PARAMS = {
     max_active_tasks=8,
     params=PARAMS,
     tags=["airlock", "ladder"],
-    default_args={"owner": "airlock", "retries": 2, "retry_delay": timedelta(seconds=20)},
+    default_args={
+        "owner": "airlock",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=20),
+        # Who is further up goes first: one candidate is simulated while the next one is measured.
+        "weight_rule": "upstream",
+    },
     doc_md=__doc__,
 )
 def qualification() -> None:
@@ -83,7 +89,7 @@ def qualification() -> None:
                 candidate_id, params["profile"], params["end"], params["simulation_days"], context["run_id"]
             )
 
-    @task(pool="measurements", doc_md="Measures the finished simulation, also against the backtest of the same bars.")
+    @task(pool="trading", doc_md="Measures the finished simulation, also against the backtest of the same bars.")
     def measure_simulation(candidate_id: str, deployment_id: str) -> str:
         from include.operations import tasks
 

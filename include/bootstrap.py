@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from include.config.accounts import account_credentials
-from include.config.files import VENUES_FILE, find_profile, load_roles
+from include.config.files import VENUES_FILE, load_roles
 from include.config.settings import Settings
 from include.config.venues import VenueFacts, load_venues
 from include.domain.deployments import Deployment, VenueConnection, VenueKind
@@ -100,7 +100,7 @@ def authorise_live(settings: Settings, deployment: Deployment) -> None:
     """
     from include.stages.promotion import require_promoted
 
-    require_promoted(open_ledger(settings), deployment, find_profile(deployment.profile), role_holders())
+    require_promoted(open_ledger(settings), deployment, role_holders())
 
 
 def live_connection(settings: Settings, candidate: Candidate) -> VenueConnection:

@@ -31,9 +31,8 @@ for module in (qualify, exchange, trading, stack, database):
 def main() -> None:
     """Entry point of the `airlock` script."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
+        status = app(standalone_mode=False)  # typer.Exit comes back as its code here, it does not propagate
+        sys.exit(status if isinstance(status, int) else 0)
     except typer.Abort:
         sys.exit(2)
     except AirlockError as error:

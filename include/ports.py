@@ -27,6 +27,7 @@ from include.domain.orders import Balance, Fill, Order, OrderReport, Position
 from include.domain.times import Timeframe
 from include.qualification.candidate import Candidate
 from include.qualification.evidence import Evidence
+from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict
 
 Progress = Callable[[float, str], None]
@@ -40,6 +41,10 @@ def no_progress(done: float, message: str) -> None:
 # --- market data ------------------------------------------------------------------------------------------
 
 
+UNFINISHED_BARS = b"airlock.unfinished"
+"""Schema metadata of `MarketData.rows`: JSON list of open times (ms) of bars ingested before they had closed."""
+
+
 class MarketData(Protocol):
     """Read side of the lake. Times are aware UTC; `start` inclusive, `end` exclusive, by bar open time."""
 
@@ -48,7 +53,11 @@ class MarketData(Protocol):
         ...
 
     def rows(self, venue: str, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Any:
-        """The stored rows as a `pyarrow.Table`, in stored order, defects and all: what the data gate judges."""
+        """The stored rows as a `pyarrow.Table`, in stored order, defects and all: what the data gate judges.
+
+        Columns are `BAR_COLUMNS` and extras; the schema's metadata holds `UNFINISHED_BARS`. Raises DataError when the
+        symbol is not in the lake or its files cannot be read; a window without rows is an empty table.
+        """
         ...
 
     def span(self, venue: str, symbol: str, timeframe: Timeframe) -> tuple[datetime, datetime]:
@@ -199,6 +208,16 @@ class Candidates(Protocol):
     def all(self) -> Sequence[Candidate]: ...
 
 
+class Profiles(Protocol):
+    def register(self, profile: Profile) -> bool:
+        """Store a profile's exact content once; False when it is already there."""
+        ...
+
+    def get(self, profile_hash: str) -> Profile | None:
+        """Raises FatalError when the stored content does not have this hash."""
+        ...
+
+
 class EvidenceLog(Protocol):
     """Append-only and hash-chained; the database refuses UPDATE, DELETE and TRUNCATE."""
 
@@ -236,8 +255,12 @@ class Audit(Protocol):
         """The last row of each chain recorded before an instant; chains without one are left out."""
         ...
 
-    def verify_chains(self) -> Sequence[str]:
-        """Recompute the chains of evidence, approvals and audit; one line per broken row, empty when intact."""
+    def verify_chains(self, known: Sequence[ChainHead] = ()) -> Sequence[str]:
+        """Recompute the chains of evidence, approvals and audit; one line per broken row, empty when intact.
+
+        Args:
+            known: ends of chains kept outside the ledger; each must still be there.
+        """
         ...
 
 
@@ -409,6 +432,7 @@ class UnitOfWork(Protocol):
     """One transaction. Rolled back unless `commit` was called."""
 
     candidates: Candidates
+    profiles: Profiles
     evidence: EvidenceLog
     approvals: Approvals
     audit: Audit

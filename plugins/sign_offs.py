@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Param
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.airflow_compat import final_unless_retryable
+from plugins.airflow_compat import final_unless_retryable, recorded_answers
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -61,7 +61,18 @@ class SignOffOperator(_QuestionOperator):
         if question is None:
             raise AirflowSkipException(f"profile {self.profile} asks for no sign-off by {self.role}")
         self.ask(**question)
+        self._refuse_stale_text(context)
         return super().execute(context)
+
+    def _refuse_stale_text(self, context: Context) -> None:
+        """Airflow keeps the first text of a question when its task is cleared, so people would sign what is gone."""
+        ti = context["ti"]
+        if ti.try_number <= 1:
+            return
+        with final_unless_retryable():
+            shown = [a.body for a in recorded_answers(ti.dag_id, ti.run_id) if a.task_id == ti.task_id]
+        if shown and shown != [self.body]:
+            raise AirflowFailException("the evidence has changed since this run asked; start a new run to ask again")
 
 
 class ReleaseOperator(_QuestionOperator):

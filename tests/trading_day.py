@@ -1,4 +1,4 @@
-"""A small trading day written into a ledger through its own repositories: for tests of reports and for looking at them."""
+"""A small trading day written into a ledger through its own repositories, for tests of reports."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ DAYS_PER_YEAR = 365
 RUNNING_TRADES = 100
 """The running win rate is looked at once this many trades are closed (requirement S-1)."""
 Z_95 = 1.959963984540054
+RECENT_DAYS = 30
 RESAMPLES = 1000
 
 
@@ -54,7 +55,11 @@ def measure_trading(account: Account, *, seed: int = 0) -> Mapping[str, Measurem
         seed: of the bootstrap; the same run and seed give the same intervals.
     """
     daily = daily_equity(account.curve, account.capital)
-    return {**_trade_metrics(account.trades), **_equity_metrics(account, daily, seed)}
+    return {
+        **_trade_metrics(account.trades),
+        **_equity_metrics(account, daily, seed),
+        **_recent_metrics(account, daily_returns(daily, account.capital)),
+    }
 
 
 def wilson_interval(successes: int, n: int, z: float = Z_95) -> Interval | None:
@@ -73,6 +78,11 @@ def running_win_rate(pnl: FloatArray) -> float | None:
         return None
     counts = np.arange(1, len(pnl) + 1)
     return float(np.min((np.cumsum(pnl > 0) / counts)[RUNNING_TRADES - 1 :]))
+
+
+def profit_factor(pnl: FloatArray) -> float | None:
+    """Sum of wins over sum of losses; None without a loss."""
+    return _ratio(float(pnl[pnl > 0].sum()), float(-pnl[pnl < 0].sum()))
 
 
 def daily_returns(daily: DailyEquity, capital: float) -> FloatArray:
@@ -143,12 +153,12 @@ def _bounded(value: float | None, interval: Interval | None, samples: int) -> Me
 
 def _trade_metrics(trades: Trades) -> dict[str, Measurement]:
     pnl, n = trades.pnl, len(trades)
-    wins, lost = int(np.count_nonzero(pnl > 0)), float(-pnl[pnl < 0].sum())
+    wins = int(np.count_nonzero(pnl > 0))
     return {
         "trades": Measurement(n, samples=n),
         "win_rate": _bounded(_ratio(wins, n), wilson_interval(wins, n), n),
         "win_rate_throughout": Measurement(running_win_rate(pnl), samples=n),
-        "profit_factor": Measurement(_ratio(float(pnl[pnl > 0].sum()), lost), samples=n),
+        "profit_factor": Measurement(profit_factor(pnl), samples=n),
         "expectancy": Measurement(_ratio(float(pnl.sum()), n), samples=n),
     }
 
@@ -177,6 +187,23 @@ def _equity_metrics(account: Account, daily: DailyEquity, seed: int) -> dict[str
         "turnover": Measurement(account.notional / capital, samples=len(account.trades)),
         "fees": Measurement(account.fees, samples=len(account.trades)),
         "daily_return_mean": _bounded(mean, mean_interval, days),
+    }
+
+
+def _recent_metrics(account: Account, returns: FloatArray) -> dict[str, Measurement]:
+    """Metrics of the last 30 UTC days and of the last 100 trades; no value while the run is shorter than that."""
+    trades, times = account.trades, account.curve.open_time
+    days = min(len(returns), RECENT_DAYS)
+    last = trades.pnl[-RUNNING_TRADES:]
+    since = (int(times[-1]) // DAY_MS - RECENT_DAYS + 1) * DAY_MS if len(times) else 0
+    recent = trades.pnl[trades.exit_ms >= since]
+    whole = days == RECENT_DAYS
+    wins = int(np.count_nonzero(last > 0))
+    interval = wilson_interval(wins, len(last))
+    return {
+        "sharpe_30d": Measurement(sharpe_ratio(returns[-RECENT_DAYS:]) if whole else None, samples=days),
+        "win_rate_100": _bounded(wins / RUNNING_TRADES if len(last) == RUNNING_TRADES else None, interval, len(last)),
+        "profit_factor_30d": Measurement(profit_factor(recent) if whole else None, samples=len(recent)),
     }
 
 

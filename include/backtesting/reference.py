@@ -68,13 +68,13 @@ def reference_symbol(
     import pandas as pd
     import vectorbt as vbt
 
-    bars = len(close)
-    per_bar = np.bincount(fills.bar_index, minlength=bars)
-    bar_of_row = np.repeat(np.arange(bars), np.maximum(per_bar, 1))
-    first_row = np.searchsorted(bar_of_row, np.arange(bars))
-    last_row = np.append(first_row[1:], len(bar_of_row)) - 1
-    nth_in_bar = np.arange(len(fills)) - np.searchsorted(fills.bar_index, fills.bar_index)
-    row_of_fill = first_row[fills.bar_index] + nth_in_bar
+    per_bar = np.bincount(fills.bar_index, minlength=len(close))
+    rows_of_bar = np.maximum(per_bar, 1)
+    last_row = np.cumsum(rows_of_bar) - 1
+    first_row = last_row - rows_of_bar + 1
+    bar_of_row = np.repeat(np.arange(len(close)), rows_of_bar)
+    first_fill = np.cumsum(per_bar) - per_bar
+    row_of_fill = first_row[fills.bar_index] + np.arange(len(fills)) - first_fill[fills.bar_index]
     repeat = np.arange(len(bar_of_row)) - first_row[bar_of_row]
     index = pd.DatetimeIndex((open_time[bar_of_row] + repeat).astype("datetime64[ms]"))
     size, price, rate = (np.full(len(bar_of_row), np.nan) for _ in range(3))

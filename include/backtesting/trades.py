@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from include.backtesting.kernel import ByteArray, Fills
 from include.domain.bars import FloatArray, IntArray
@@ -149,12 +150,21 @@ def _pair(legs: _Legs, instrument: Instrument) -> Trades:
     def total(column: FloatArray) -> FloatArray:
         return np.add.reduceat(column, starts) if len(starts) else np.empty(0)
 
+    def average(chosen: NDArray[np.bool_], value: FloatArray, quantity: FloatArray) -> FloatArray:
+        """Volume-weighted price, kept inside the fills' own: a single fill's price survives to the last digit."""
+        if not len(starts):
+            return np.empty(0)
+        lowest = np.minimum.reduceat(np.where(chosen, price, np.inf), starts)
+        highest = np.maximum.reduceat(np.where(chosen, price, -np.inf), starts)
+        return np.clip(value / quantity, lowest, highest)
+
     entered, left = total(np.where(opening, value, 0.0)), total(np.where(opening, 0.0, value))
     quantity, fees = total(np.where(opening, size, 0.0)), total(fee)
     return Trades(
         symbols=(instrument.symbol,), symbol=np.zeros(len(starts), dtype=np.int64),
         entry_ms=time_ms[starts], exit_ms=time_ms[ends], side=side.astype(np.int8), quantity=quantity,
-        entry_price=entered / quantity, exit_price=left / quantity, fees=fees,
+        entry_price=average(opening, entered, quantity),
+        exit_price=average(~opening, left, quantity), fees=fees,
         pnl=side * (left - entered) - fees, open_trades=int(closed < len(legs.lots)),
     )  # fmt: skip
 

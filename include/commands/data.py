@@ -5,9 +5,6 @@ With `--json` one document goes to standard output and nothing else; progress an
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from include.commands.console import print_json, progress_bar
 from include.domain.errors import ConfigurationError
 from include.domain.times import Timeframe, iso, parse_utc
 from include.ports import Progress
@@ -63,7 +61,7 @@ def import_bars(
 ) -> None:
     """Add bars to the lake. A repeat changes nothing; bars that contradict stored ones are refused, all or nothing."""
     lake = _lake()
-    with _progress("importing") as progress:
+    with progress_bar("importing") as progress:
         if source is Source.SYNTHETIC:
             _refuse(source, path=path, mapping=mapping)
             reports = _import_synthetic(lake, venue, symbol, Timeframe.parse(timeframe), (start, end), seed, progress)
@@ -72,7 +70,7 @@ def import_bars(
             reports = _import_files(lake, source, path, venue, symbol, Timeframe.parse(timeframe), mapping, progress)
     document = [_report_document(lake, report) for report in reports]
     if as_json:
-        _print_json({"imported": document})
+        print_json({"imported": document})
         return
     _print_table(
         "Imported", ("series", "rows added", "already there", "months written", "first", "last"),
@@ -92,13 +90,13 @@ def gate(
     from include.stages.data_gate import gate_data
 
     lake, rules = _lake(), find_profile(profile)
-    with _progress("data gate") as progress:
+    with progress_bar("data gate") as progress:
         result = gate_data(
             venue, symbol, Timeframe.parse(timeframe), parse_utc(start), parse_utc(end), rules, lake,
             now=datetime.now(UTC), progress=progress,
         )  # fmt: skip
     if as_json:
-        _print_json(result.document())
+        print_json(result.document())
     else:
         _print_gate(result)
     raise typer.Exit(int(EXIT_CODES[result.verdict]))
@@ -110,7 +108,7 @@ def list_series(as_json: AsJson = False) -> None:
     lake = _lake()
     summaries = lake.summaries()
     if as_json:
-        _print_json({"lake": str(lake.root), "series": [_summary_document(s) for s in summaries]})
+        print_json({"lake": str(lake.root), "series": [_summary_document(s) for s in summaries]})
         return
     _print_table(
         f"Lake {lake.root}", ("venue", "symbol", "timeframe", "rows", "first", "last", "months"),
@@ -130,7 +128,7 @@ def show(venue: Venue, symbol: Annotated[str, typer.Option(help="BTC/USDT or BTC
     whole = lake.fingerprint(venue, [symbol], frame, summary.first, summary.last + frame.delta)
     document = {**_summary_document(summary), "fingerprint": whole}
     if as_json:
-        _print_json(document)
+        print_json(document)
         return
     _print_table(str(summary.series), ("what", "value"), [(key, _text(value)) for key, value in document.items()])
 
@@ -142,7 +140,7 @@ def fingerprint(
     """Content fingerprint of a window: equal bars give equal fingerprints, however they are stored."""
     found = _lake().fingerprint(venue, symbol, Timeframe.parse(timeframe), parse_utc(start), parse_utc(end))
     if as_json:
-        _print_json({"fingerprint": found})
+        print_json({"fingerprint": found})
     else:
         typer.echo(found)
 
@@ -228,10 +226,6 @@ def _summary_document(summary: SeriesSummary) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, allow_nan=False))
-
-
 def _print_gate(result: DataGateResult) -> None:
     from include.stages.data_gate import bounded
 
@@ -276,17 +270,3 @@ def _text(value: Any) -> str:
         if isinstance(value, list)
         else str(value)
     )
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Progress]:
-    """A progress bar on standard error; silent when that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda done, message: bar.update(task, completed=done, description=f"{title}: {message}")

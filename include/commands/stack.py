@@ -42,3 +42,20 @@ def down() -> None:
     settings = load_settings()
     found = stack.down(settings, _say)
     typer.echo(f"Airlock in {settings.home} {'is stopped' if found else 'was not running'}")
+
+
+@app.command()
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Stop everything at the end; exit 1 if anything failed.")
+    ] = False,
+    hands_on: Annotated[bool, typer.Option("--hands-on", help="Wait for people to approve in the UI.")] = False,
+) -> None:
+    """Two candidates on the whole ladder: one trades in the end, one is turned down with reasons."""
+    from include.config.settings import load_settings
+    from include.operations.demo import run_demo
+    from include.operations.demo_view import DemoView
+
+    with DemoView() as view:
+        succeeded = run_demo(load_settings(), view, once=once, hands_on=hands_on)
+    raise typer.Exit(0 if succeeded else 1)

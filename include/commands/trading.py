@@ -16,9 +16,8 @@ import typer
 from include.domain.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from include.config.settings import Settings
     from include.domain.deployments import Deployment
-    from include.ports import Venue
+    from include.ports import Ledger, Venue
     from include.stages.live import DeploymentHealth
 
 app = typer.Typer()
@@ -33,6 +32,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stand
 
 def _log_to_stderr(level: str) -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 @app.command()
@@ -73,11 +73,10 @@ def engine(
 ) -> None:
     """Trade one deployment in this process; the trader starts these."""
     from include import bootstrap
-    from include.config.files import find_profile
     from include.config.settings import load_settings
     from include.qualification.candidate import Candidate
     from include.risk.limits import build_limits
-    from include.stages.ladder import require_unchanged
+    from include.stages.ladder import recorded_profile, require_unchanged
     from include.strategies.protocol import load_strategy
     from include.trading.engine import Engine
     from include.trading.processes import holder_name
@@ -85,17 +84,13 @@ def engine(
     settings = load_settings()
     _log_to_stderr(settings.log_level)
     ledger = bootstrap.open_ledger(settings)
-    found = _find(deployment, settings)
+    found = _find(deployment, ledger)
     with ledger.begin() as work:
         candidate: Candidate | None = work.candidates.get(found.candidate_id)
+        profile = recorded_profile(work, found)
     if candidate is None:
         raise ConfigurationError(f"deployment {found.short_id}: its candidate is not in the ledger")
     require_unchanged(candidate)
-    profile = find_profile(found.profile)
-    if profile.hash != found.profile_hash:
-        raise ConfigurationError(
-            f"deployment {found.short_id}: profile {profile.name} has changed since it was declared"
-        )
     venue = bootstrap.build_venue(settings, found, url)
     trading = Engine(
         ledger=ledger,
@@ -184,15 +179,14 @@ def halt(
     from include.trading import kill_switch
 
     settings = load_settings()
-    scope = _scope(settings, account, deployment, everything)
+    ledger = bootstrap.open_ledger(settings)
+    scope = _scope(ledger, account, deployment, everything)
 
     def connect(target: Deployment) -> Venue:
         return bootstrap.build_venue(settings, target)
 
     result = asyncio.run(
-        kill_switch.halt(
-            bootstrap.open_ledger(settings), connect, scope=scope, by=by, reason=reason, cancel=cancel, flatten=flatten
-        )
+        kill_switch.halt(ledger, connect, scope=scope, by=by, reason=reason, cancel=cancel, flatten=flatten)
     )
     typer.echo(f"{scope} is HALTED: {len(result.canceled)} orders cancelled, {len(result.flattened)} positions closed")
     for line in result.failures:
@@ -210,13 +204,13 @@ def resume(
     from include.config.settings import load_settings
     from include.trading import kill_switch
 
-    settings = load_settings()
-    scope = _scope(settings, account, deployment, everything)
-    record = kill_switch.resume(bootstrap.open_ledger(settings), scope=scope, by=by, reason=reason)
+    ledger = bootstrap.open_ledger(load_settings())
+    scope = _scope(ledger, account, deployment, everything)
+    record = kill_switch.resume(ledger, scope=scope, by=by, reason=reason)
     typer.echo(f"{record.scope} is {record.state.value}, released by {record.by}")
 
 
-def _scope(settings: Settings, account: str, deployment: str, everything: bool) -> str:
+def _scope(ledger: Ledger, account: str, deployment: str, everything: bool) -> str:
     from include.trading import kill_switch
 
     if sum(map(bool, (account, deployment, everything))) != 1:
@@ -225,14 +219,12 @@ def _scope(settings: Settings, account: str, deployment: str, everything: bool) 
         return kill_switch.ALL
     if account:
         return kill_switch.account_scope(account)
-    return kill_switch.deployment_scope(_find(deployment, settings).id)
+    return kill_switch.deployment_scope(_find(deployment, ledger).id)
 
 
-def _find(reference: str, settings: Settings) -> Deployment:
+def _find(reference: str, ledger: Ledger) -> Deployment:
     """A deployment by its id or an unambiguous start of it."""
-    from include import bootstrap
-
-    with bootstrap.open_ledger(settings).begin() as work:
+    with ledger.begin() as work:
         found = [d for d in work.deployments.all() if reference and d.id.startswith(reference)]
     if len(found) != 1:
         what = "is not in the ledger" if not found else f"fits {len(found)} deployments"

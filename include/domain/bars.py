@@ -16,6 +16,10 @@ from include.domain.times import Timeframe, from_ms
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+PRICE_COLUMNS = ("open", "high", "low", "close")
+BAR_COLUMNS = ("open_time", *PRICE_COLUMNS, "volume")
+"""Names of the standard columns wherever bars are a table; everything else is an extra."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:

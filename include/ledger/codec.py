@@ -120,12 +120,12 @@ def read_order(row: AnyRow) -> Order:
     )  # fmt: skip
 
 
-def write_fill(deployment_id: str, symbol: str, fill: Fill) -> dict[str, Any]:
-    """`symbol` is the order's spelling, so that one market has one name in the table."""
+def write_fill(fill: Fill) -> dict[str, Any]:
+    """Columns that are the fill's own; deployment and symbol are its order's."""
     return {
-        "deployment_id": deployment_id, "client_order_id": fill.client_order_id, "symbol": symbol,
         "trade_id": fill.trade_id, "side": fill.side.value, "quantity": fill.quantity, "price": fill.price,
-        "fee": fill.fee, "liquidity": fill.liquidity.value, "filled_at": fill.filled_at,
+        "fee": fill.fee, "liquidity": fill.liquidity.value,
+        "filled_at": require_aware(fill.filled_at, "filled_at"),
     }  # fmt: skip
 
 

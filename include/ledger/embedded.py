@@ -19,7 +19,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -86,6 +86,7 @@ def stop_server(home: Path) -> None:
     data = _data_dir(home)
     if not (data / "postmaster.pid").exists():
         return
+    folder = _socket_dir(data)
     try:
         with _locked(data.parent / "postgres.lock"):
             done = _run("pg_ctl", ["stop", "-D", str(data), "-m", "fast", "-w", "-t", "60"], _service_owner(data))
@@ -94,6 +95,9 @@ def stop_server(home: Path) -> None:
     if done.returncode != 0 and _socket_dir(data) is not None:
         pid = (data / "postmaster.pid").read_text().split("\n", 1)[0]
         raise FatalError(f"database server in {data} (process {pid}) does not stop: {_last_line(done.stderr)}")
+    if folder is not None and folder != data:
+        with suppress(OSError):  # our own folder under the temporary one; something else in it keeps it
+            folder.rmdir()
 
 
 def server_url(home: Path) -> str | None:

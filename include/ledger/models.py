@@ -54,7 +54,7 @@ from include.domain.enums import (
 from include.domain.lifecycle import ORDER_TRANSITIONS, is_terminal
 from include.qualification.verdict import Verdict
 
-APPEND_ONLY = ("evidence", "approvals", "audit", "trials", "order_events", "fills")
+APPEND_ONLY = ("evidence", "approvals", "audit", "trials", "order_events", "fills", "profiles")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -98,6 +98,17 @@ def _finite(column: str, above: str | None = None) -> CheckConstraint:
 
 def _json(source: str) -> Mapped[dict[str, Any]]:
     return mapped_column(JSONB, Computed(f"({source})::jsonb", persisted=True), nullable=True)
+
+
+class ProfileRow(Base):
+    """Exact content of a profile that something was declared under, by its hash."""
+
+    __tablename__ = "profiles"
+
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    content: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class CandidateRow(Base):

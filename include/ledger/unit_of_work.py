@@ -17,6 +17,7 @@ from include.ledger.repositories.evidence import ApprovalRepository, EvidenceRep
 from include.ledger.repositories.incidents import IncidentRepository
 from include.ledger.repositories.leases import LeaseRepository
 from include.ledger.repositories.orders import OrderRepository
+from include.ledger.repositories.profiles import ProfileRepository
 from include.ledger.repositories.trading_states import TradingStateRepository
 from include.ledger.repositories.trials import TrialRepository
 
@@ -32,6 +33,7 @@ class PostgresUnitOfWork:
         audit = AuditRepository(connection)
         self.audit: ports.Audit = audit
         self.candidates: ports.Candidates = CandidateRepository(connection)
+        self.profiles: ports.Profiles = ProfileRepository(connection)
         self.evidence: ports.EvidenceLog = EvidenceRepository(connection)
         self.approvals: ports.Approvals = ApprovalRepository(connection)
         self.trials: ports.Trials = TrialRepository(connection)

@@ -22,13 +22,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from include.domain.bars import Bars
+from include.domain.bars import BAR_COLUMNS, Bars
 from include.domain.errors import ConfigurationError, DataError
 from include.domain.instruments import Instrument, symbol_id
 from include.domain.times import Timeframe, from_ms, iso, to_ms
 from include.market_data.partitions import (
-    COLUMNS,
-    UNFINISHED_KEY,
     Columns,
     Manifest,
     Partition,
@@ -43,6 +41,7 @@ from include.market_data.partitions import (
 )
 from include.market_data.publishing import IngestBatch, IngestReport, open_batch
 from include.market_data.series import Series
+from include.ports import UNFINISHED_BARS
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -110,7 +109,7 @@ class ParquetLake:
         series = Series.named(venue, symbol, timeframe)
         unfinished = [t for p in self._partitions(series, start, end) for t in p.manifest.unfinished]
         inside = [t for t in unfinished if to_ms(start) <= t < to_ms(end)]
-        return to_table(self._window(series, start, end), {UNFINISHED_KEY: json.dumps(inside).encode()})
+        return to_table(self._window(series, start, end), {UNFINISHED_BARS: json.dumps(inside).encode()})
 
     def span(self, venue: str, symbol: str, timeframe: Timeframe) -> tuple[datetime, datetime]:
         """Open times of the first and last stored bar. Raises DataError when the symbol is not in the lake."""
@@ -195,7 +194,7 @@ class ParquetLake:
     def _window(self, series: Series, start: datetime, end: datetime) -> dict[str, NDArray[Any]]:
         parts = self._partitions(series, start, end)
         months = _parallel(lambda p: _cut(*_read(p), start, end), parts)
-        names = dict.fromkeys([*COLUMNS, *sorted({n for month in months for n in extras_of(list(month))})])
+        names = dict.fromkeys([*BAR_COLUMNS, *sorted({n for month in months for n in extras_of(list(month))})])
         return dict(zip(names, _parallel(lambda name: _joined(name, months), list(names)), strict=True))
 
     def _month_digest(self, part: Partition, start: datetime, end: datetime) -> str:

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from include.domain.bars import BAR_COLUMNS
 from include.domain.errors import ConfigurationError
-from include.market_data.partitions import COLUMNS
 from include.qualification.profile import Document, load_yaml, one_line
 
 Names = Annotated[list[str], Field(min_length=1)]
@@ -60,7 +60,7 @@ class Mapping(Document):
 
     @model_validator(mode="after")
     def _extras_are_extra(self) -> Mapping:
-        if taken := sorted(set(self.extras) & set(COLUMNS)):
+        if taken := sorted(set(self.extras) & set(BAR_COLUMNS)):
             raise ValueError(f"extras: {', '.join(taken)} are standard columns")
         return self
 
@@ -78,7 +78,7 @@ class Mapping(Document):
             for name in reversed(names)
             if name.lower() in by_key
         }
-        return matched, [name for name in COLUMNS if name not in matched]
+        return matched, [name for name in BAR_COLUMNS if name not in matched]
 
 
 def load_mapping(path: Path) -> Mapping:

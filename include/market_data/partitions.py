@@ -20,15 +20,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from include.domain.bars import BAR_COLUMNS
 from include.domain.errors import DataError
 from include.qualification.profile import Document, one_line
 
-PRICES = ("open", "high", "low", "close")
-COLUMNS = ("open_time", *PRICES, "volume")
 OPEN_TIME = pa.timestamp("ms", "UTC")
 MANIFEST_KEY = b"airlock"
-UNFINISHED_KEY = b"airlock.unfinished"
-"""Metadata of the tables `rows` returns: JSON list of open times (ms) of bars ingested before they had closed."""
 
 Columns = Mapping[str, NDArray[Any]]
 """`open_time` int64 epoch milliseconds and float64 columns, all of one length."""
@@ -69,7 +66,7 @@ def month_name(month: int) -> str:
 
 def extras_of(names: Sequence[str]) -> tuple[str, ...]:
     """Columns beyond the standard ones, sorted."""
-    return tuple(sorted(set(names) - set(COLUMNS)))
+    return tuple(sorted(set(names) - set(BAR_COLUMNS)))
 
 
 def to_columns(table: pa.Table) -> dict[str, NDArray[Any]]:
@@ -78,13 +75,13 @@ def to_columns(table: pa.Table) -> dict[str, NDArray[Any]]:
     Raises:
         DataError: a standard column is missing or an open time is null.
     """
-    if missing := [name for name in COLUMNS if name not in table.column_names]:
+    if missing := [name for name in BAR_COLUMNS if name not in table.column_names]:
         raise DataError(f"columns {', '.join(missing)} are missing; found {', '.join(table.column_names)}")
     times = table.column("open_time")
     if times.null_count:
         raise DataError(f"{times.null_count} rows have no open time")
     columns: dict[str, NDArray[Any]] = {"open_time": times.cast(OPEN_TIME).cast(pa.int64()).to_numpy()}
-    for name in (*COLUMNS[1:], *extras_of(table.column_names)):
+    for name in (*BAR_COLUMNS[1:], *extras_of(table.column_names)):
         values = table.column(name).cast(pa.float64()).to_numpy()
         columns[name] = np.asarray(values, dtype=np.float64)
     return columns
@@ -101,7 +98,7 @@ def to_table(columns: Columns, metadata: Mapping[bytes, bytes] | None = None) ->
 def content_digest(columns: Columns) -> str:
     """SHA-256 over names and little-endian values, column by column, rows in stored order."""
     hasher = hashlib.sha256()
-    for name in (*COLUMNS, *extras_of(list(columns))):
+    for name in (*BAR_COLUMNS, *extras_of(list(columns))):
         hasher.update(name.encode() + b"\0")
         hasher.update(np.ascontiguousarray(columns[name]).view(np.uint8).data)
     return hasher.hexdigest()

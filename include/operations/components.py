@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 from include.bootstrap import SANDBOX_ACCOUNT, open_lake
 from include.config.settings import Settings
-from include.domain.errors import AirlockError
-from include.domain.times import Timeframe
+from include.domain.errors import AirlockError, RetryableError
+from include.domain.times import Timeframe, iso
 from include.operations.supervisor import Component
 
 AIRFLOW_PARTS: Mapping[str, tuple[str, ...]] = {
@@ -21,9 +21,9 @@ AIRFLOW_PARTS: Mapping[str, tuple[str, ...]] = {
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
 SANDBOX_DATASET = "synthetic"
-LIVE_START = datetime(2025, 10, 8, tzinfo=UTC)
-"""Market time at which the sandbox exchange for live trading begins: after the week of simulation."""
-LIVE_END = datetime(2025, 11, 1, tzinfo=UTC)
+LIVE_DAYS = 24
+"""The sandbox exchange for live trading plays this many last days of the synthetic market, from their beginning."""
+_MINUTE = Timeframe(60)
 _TRADER_RANK, _AIRFLOW_RANK, _EXCHANGE_RANK = 0, 1, 2
 
 
@@ -34,42 +34,54 @@ def inherited_environment() -> dict[str, str]:
 
 def airflow_components(environment: Mapping[str, str]) -> list[Component]:
     """Airflow's four processes."""
+
+    def command(arguments: tuple[str, ...]) -> Callable[[], tuple[str, ...]]:
+        return lambda: (sys.executable, "-m", "airflow", *arguments)
+
     return [
-        Component(
-            name, (sys.executable, "-m", "airflow", *arguments), environment,
-            stop_rank=_AIRFLOW_RANK, grace_secs=12.0,
-        )
+        Component(name, command(arguments), environment, stop_rank=_AIRFLOW_RANK, grace_secs=12.0)
         for name, arguments in AIRFLOW_PARTS.items()
-    ]  # fmt: skip
+    ]
 
 
 def trading_components(settings: Settings, environment: Mapping[str, str], *, exchange_port: int) -> list[Component]:
     """The sandbox exchange that live deployments trade on, and the trader."""
-    from include.market_data.synthetic import SYMBOLS
-
     airlock = (sys.executable, "-m", "include.cli")
-    symbols = [argument for symbol in SYMBOLS for argument in ("--symbol", symbol)]
 
     def without_market() -> str:
-        return "" if has_market(settings, LIVE_START) else f"waits for {SANDBOX_DATASET} data in {settings.lake_root}"
+        return "" if live_window(settings) else f"waits for {SANDBOX_DATASET} data in {settings.lake_root}"
 
-    exchange = Component(
-        "exchange",
-        (*airlock, "exchange", "--venue", SANDBOX_DATASET, *symbols, "--from", LIVE_START.isoformat(),
-         "--to", LIVE_END.isoformat(), "--speed", f"{settings.exchange_speed:g}", "--port", str(exchange_port),
-         "--account", SANDBOX_ACCOUNT),
-        environment, blocked_by=without_market, stop_rank=_EXCHANGE_RANK,
-    )  # fmt: skip
-    trader = Component("trader", (*airlock, "trader"), environment, stop_rank=_TRADER_RANK, grace_secs=15.0)
-    return [exchange, trader]
+    def exchange() -> tuple[str, ...]:
+        window = live_window(settings)
+        if window is None:
+            raise RetryableError("the synthetic market left the lake")
+        symbols = [argument for symbol in _symbols() for argument in ("--symbol", symbol)]
+        return (
+            *airlock, "exchange", "--venue", SANDBOX_DATASET, *symbols, "--from", iso(window[0]), "--to",
+            iso(window[1]), "--speed", f"{settings.exchange_speed:g}", "--port", str(exchange_port), "--account",
+            SANDBOX_ACCOUNT,
+        )  # fmt: skip
+
+    return [
+        Component("exchange", exchange, environment, blocked_by=without_market, stop_rank=_EXCHANGE_RANK),
+        Component("trader", lambda: (*airlock, "trader"), environment, stop_rank=_MINUTE = Timeframe(60)
+_TRADER_RANK, grace_secs=15.0),
+    ]
 
 
-def has_market(settings: Settings, until: datetime) -> bool:
-    """True when the lake holds the synthetic market of every symbol beyond `until`."""
-    from include.market_data.synthetic import SYMBOLS
-
+def live_window(settings: Settings) -> tuple[datetime, datetime] | None:
+    """The last `LIVE_DAYS` that all symbols of the synthetic market have in the lake; None when there is less."""
     lake = open_lake(settings)
     try:
-        return all(lake.span(SANDBOX_DATASET, symbol, Timeframe(60))[1] > until for symbol in SYMBOLS)
+        spans = [lake.span(SANDBOX_DATASET, symbol, _MINUTE) for symbol in _symbols()]
     except AirlockError:
-        return False
+        return None
+    end = min(span[1] for span in spans) + _MINUTE.delta
+    start = end - timedelta(days=LIVE_DAYS)
+    return (start, end) if start >= max(span[0] for span in spans) else None
+
+
+def _symbols() -> tuple[str, ...]:
+    from include.market_data.synthetic import SYMBOLS
+
+    return SYMBOLS

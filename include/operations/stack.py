@@ -223,12 +223,25 @@ def _end_everything(settings: Settings, supervisor: object, state: StackState) -
     from include.operations.supervisor import Supervisor
 
     if isinstance(supervisor, Supervisor):
+        if state.phase is not Phase.FAILED:
+            _close_sandbox_sessions(settings)
         supervisor.stop()
     sweep(settings)
     stop_server(settings.home)
     if state.phase is not Phase.FAILED:
         save_state(settings.run, StackState(Phase.STOPPED))
     processes.forget_record(settings.run, SUPERVISOR)
+
+
+def _close_sandbox_sessions(settings: Settings) -> None:
+    """The sandbox exchange and its accounts end with the stack, so what trades there is closed first."""
+    from include.operations.retiring import retire_sandbox_sessions
+
+    try:
+        for line in retire_sandbox_sessions(settings, by="stack", reason="the stack and its sandbox exchange stop"):
+            print(f"not closed: {line}", file=sys.stderr, flush=True)  # noqa: T201 - the supervisor's log
+    except AirlockError as error:
+        print(f"live sessions could not be closed: {error}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _stop_on_signals() -> Callable[[], bool]:

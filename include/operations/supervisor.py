@@ -35,7 +35,8 @@ class Component:
     """One process of the stack."""
 
     name: str
-    argv: tuple[str, ...]
+    argv: Callable[[], tuple[str, ...]]
+    """Its command line, asked for at every start."""
     environment: Mapping[str, str]
     """The whole environment of the process."""
     blocked_by: Callable[[], str] = always
@@ -122,7 +123,7 @@ class Supervisor:
             return
         with self._open_log(component.name) as out:
             slot.process = subprocess.Popen(
-                list(component.argv), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                list(component.argv()), stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 env=dict(component.environment), start_new_session=True, close_fds=True,
             )  # fmt: skip
         slot.started = now

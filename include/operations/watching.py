@@ -12,7 +12,6 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from include import bootstrap
-from include.config.files import find_profile
 from include.config.settings import load_settings
 from include.domain.deployments import Deployment, Heartbeat
 from include.domain.enums import DeploymentStatus, DesiredState, Severity, TradingState
@@ -20,6 +19,7 @@ from include.domain.errors import AirlockError, ConfigurationError
 from include.domain.reason_codes import RiskCode
 from include.ports import Ledger, Notice
 from include.risk.limits import Limits, build_limits
+from include.stages.ladder import recorded_profile
 from include.stages.live import DeploymentHealth, observe_deployment
 
 Answer = dict[str, str]
@@ -111,7 +111,8 @@ def observe_breach(deployment_id: str) -> Answer | None:
     if end := evaluate_end(deployment):
         return end
     try:
-        limits = build_limits(find_profile(deployment.profile).risk)
+        with _ledger().begin() as work:
+            limits = build_limits(recorded_profile(work, deployment).risk)
     except AirlockError as error:
         return {"outcome": TROUBLE, "reason": f"limits cannot be read: {error}"}
     return evaluate_breach(observe_deployment(_ledger(), deployment_id, datetime.now(UTC)), limits)

@@ -172,7 +172,7 @@ def build_daily_report(
     names = {d.deployment.id: d.candidate_name for d in deployments}
     events = [_event(row, names) for row in (*state_rows, *status_rows, *request_rows) if row.recorded_at >= start]
     events += [
-        Event(a.answered_at, a.person, f"{a.decision.value} as {a.role.value} for {candidates[a.candidate_id].name}",
+        Event(a.answered_at, a.person, f"{candidates[a.candidate_id].name}: {a.decision.value} as {a.role.value}",
               Severity.INFO)
         for a in sign_offs
     ]  # fmt: skip
@@ -296,8 +296,18 @@ def _halts(rows: Sequence[AuditRow]) -> list[Halt]:
 def _event(row: AuditRow, names: Mapping[str, str]) -> Event:
     """An audit row in words; a deployment is named by its candidate and the start of its id."""
     kind, _, key = row.subject.partition(":")
-    who = f"{names.get(key, 'deployment')} ({key[:8]})" if kind == "deployment" else row.subject
-    what = row.details.get("state") or row.details.get("status") or f"asked to be {row.details.get('desired')}"
-    reason = f": {row.details['reason']}" if row.details.get("reason") else ""
-    grave = what in (TradingState.HALTED, DeploymentStatus.FAILED)
-    return Event(row.recorded_at, row.actor, f"{who} {what}{reason}", Severity.CRITICAL if grave else Severity.INFO)
+    who = (
+        f"{names.get(key, 'deployment')} ({key[:8]})"
+        if kind == "deployment"
+        else {"all": "everything"}.get(kind, row.subject)
+    )
+    what = _deed(row)
+    reason = f" ({row.details['reason']})" if row.details.get("reason") else ""
+    grave = TradingState.HALTED.value in what or DeploymentStatus.FAILED.value in what
+    return Event(row.recorded_at, row.actor, f"{who}: {what}{reason}", Severity.CRITICAL if grave else Severity.INFO)
+
+
+def _deed(row: AuditRow) -> str:
+    if row.action == _STATE_SET:
+        return f"trading {row.details['state']}"
+    return f"asked to be {row.details['desired']}" if row.action == _REQUEST else str(row.details["status"])

@@ -186,15 +186,15 @@ def _deployment_view(day: DeploymentDay) -> dict[str, Any]:
         "trades": [
             {
                 "left_at": trade.left_at, "symbol": trade.symbol, "side": "long" if trade.long else "short",
-                "quantity": f"{trade.quantity:g}", "entry": f"{trade.entry_price:,.8g}",
-                "exit": f"{trade.exit_price:,.8g}", "profit": money(trade.profit, signed=True),
+                "quantity": f"{trade.quantity:g}", "entry": _price(trade.entry_price),
+                "exit": _price(trade.exit_price), "profit": money(trade.profit, signed=True),
                 "gain": "up" if trade.profit > 0 else "down",
             }
             for trade in reversed(day.trades[-TRADES_SHOWN:])
         ],
         "positions": [
             {"symbol": p.symbol, "side": "long" if p.quantity > 0 else "short", "quantity": f"{abs(p.quantity):f}",
-             "entry": f"{p.entry_price:,.8g}"}
+             "entry": _price(p.entry_price)}
             for p in day.positions
         ],
     }  # fmt: skip
@@ -244,6 +244,11 @@ def _deployment_document(day: DeploymentDay) -> dict[str, Any]:
         "market_from": iso(day.market_span[0]) if day.market_span else None,
         "market_to": iso(day.market_span[1]) if day.market_span else None,
     }  # fmt: skip
+
+
+def _price(value: float | Decimal) -> str:
+    """Cents where a price is large, eight digits where it is small."""
+    return f"{value:,.2f}" if abs(float(value)) >= 100 else f"{value:.8g}"
 
 
 def _clock(moment: datetime, zone: str) -> str:

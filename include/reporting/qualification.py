@@ -16,6 +16,7 @@ import numpy as np
 from include.backtesting.equity import DailyEquity
 from include.backtesting.trades import Trades
 from include.domain.enums import Stage
+from include.domain.errors import ConfigurationError
 from include.domain.times import from_ms, iso
 from include.qualification.candidate import Candidate
 from include.qualification.criterion import CriterionResult, Measurement
@@ -103,11 +104,21 @@ def render_qualification(report: ReportInput) -> str:
 
 
 def write_qualification(report: ReportInput, folder: Path) -> Path:
-    """Write the page into `folder`, complete or not at all; returns its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the page into `folder`, complete or not at all; returns its path.
+
+    Raises:
+        ConfigurationError: the folder cannot be written.
+    """
+    page = render_qualification(report)
     path, draft = folder / FILE_NAME, folder / f".{FILE_NAME}.part"
-    draft.write_text(render_qualification(report), encoding="utf-8")
-    draft.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draft.write_text(page, encoding="utf-8")
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: report cannot be written ({error.strerror}); check space and rights"
+        ) from None
     return path
 
 

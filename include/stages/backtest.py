@@ -33,7 +33,7 @@ from include.backtesting.reference import (
 from include.backtesting.run import SymbolRun, history_start, run_symbol
 from include.backtesting.trades import Trades, merge_trades, trades_of, write_trades
 from include.domain.enums import Stage
-from include.domain.errors import AirlockError
+from include.domain.errors import AirlockError, ConfigurationError
 from include.domain.fill_rule import symbol_allocation
 from include.domain.times import iso
 from include.ports import MarketData, Progress, no_progress
@@ -99,6 +99,9 @@ def run_backtest(
 
     Args:
         report_dir: where to write the trades as Parquet (an artefact of the evidence); nowhere when None.
+
+    Raises:
+        ConfigurationError: `report_dir` cannot be written.
     """
     window = {"from": iso(start), "to": iso(end), "venue": candidate.venue, "symbols": list(candidate.symbols)}
     synthetic = market_data.is_synthetic(candidate.venue)
@@ -238,5 +241,11 @@ def _symbol_details(part: SymbolResult) -> dict[str, Any]:
 def _write_artefacts(folder: Path | None, trades: Trades) -> dict[str, str]:
     if folder is None:
         return {}
-    write_trades(trades, folder / TRADES_FILE)
-    return {TRADES_FILE: hashlib.sha256((folder / TRADES_FILE).read_bytes()).hexdigest()}
+    path = folder / TRADES_FILE
+    try:
+        write_trades(trades, path)
+        return {TRADES_FILE: hashlib.sha256(path.read_bytes()).hexdigest()}
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: trades cannot be written ({error.strerror}); check space and rights"
+        ) from None

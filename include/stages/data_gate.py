@@ -20,7 +20,7 @@ from include.domain.enums import Stage
 from include.domain.errors import AirlockError, DataError
 from include.domain.reason_codes import DataRule
 from include.domain.times import Timeframe, iso
-from include.ports import MarketData, Progress, no_progress
+from include.ports import UNFINISHED_BARS, MarketData, Progress, no_progress
 from include.qualification.candidate import Candidate
 from include.qualification.criterion import CriterionResult, Measurement
 from include.qualification.evidence import Evidence, build_evidence, criterion_document, evaluate_stage
@@ -38,8 +38,6 @@ from include.validators.expectations import ExpectationSuite
 LISTED_IN_EVIDENCE = 50
 """Violations of each rule and symbol that evidence carries; the report file has all that the validator listed."""
 REPORT_FILE = "data-gate.json"
-UNFINISHED_KEY = b"airlock.unfinished"
-"""Where the lake's tables list bars ingested before they had closed (JSON list of epoch milliseconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +124,7 @@ def gate_data(
                 end,
                 profile.data,
                 suite,
-                unfinished=json.loads(metadata.get(UNFINISHED_KEY, b"[]")),
+                unfinished=json.loads(metadata.get(UNFINISHED_BARS, b"[]")),
                 now=now,
             )
         )

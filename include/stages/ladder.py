@@ -13,8 +13,9 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from include.domain.approvals import Approval, Decision
+from include.domain.deployments import Deployment
 from include.domain.enums import Role, Stage
-from include.domain.errors import ConfigurationError, RejectedError
+from include.domain.errors import ConfigurationError, FatalError, RejectedError
 from include.domain.reason_codes import SignOffCode
 from include.ports import RecordedEvidence, UnitOfWork
 from include.qualification.candidate import Candidate, source_digest
@@ -144,6 +145,18 @@ def _evaluate_answer(approval: Approval, profile: Profile, evidence: Sequence[Re
 def latest_evidence(work: UnitOfWork, candidate_id: str, profile: Profile) -> dict[Stage, RecordedEvidence | None]:
     """Latest evidence of every stage for a candidate under the profile's present content."""
     return {stage: work.evidence.latest(candidate_id, stage, profile.hash) for stage in Stage}
+
+
+def recorded_profile(work: UnitOfWork, deployment: Deployment) -> Profile:
+    """The profile a deployment was declared under, with exactly the content it had then.
+
+    Raises:
+        FatalError: the ledger does not hold it.
+    """
+    profile = work.profiles.get(deployment.profile_hash)
+    if profile is None:
+        raise FatalError(f"deployment {deployment.short_id}: its profile {deployment.profile} is not in the ledger")
+    return profile
 
 
 def require_passed(work: UnitOfWork, candidate_id: str, profile: Profile, stage: Stage) -> None:

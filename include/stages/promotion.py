@@ -12,6 +12,7 @@ from include.domain.errors import FatalError
 from include.ports import Ledger
 from include.qualification.candidate import Candidate
 from include.qualification.profile import Profile
+from include.stages.ladder import recorded_profile
 from include.stages.sign_off import check_authorisation, require_authorised
 
 PROMOTED = "candidate.promoted"
@@ -55,6 +56,7 @@ def promote(
         created_at=now,
     )
     with ledger.begin() as work:
+        work.profiles.register(profile)
         known = work.deployments.get(deployment.id)
         created = work.deployments.create(deployment)
         if known is None:
@@ -66,9 +68,7 @@ def promote(
     return created
 
 
-def require_promoted(
-    ledger: Ledger, deployment: Deployment, profile: Profile, holders: Mapping[Role, frozenset[str]]
-) -> None:
+def require_promoted(ledger: Ledger, deployment: Deployment, holders: Mapping[Role, frozenset[str]]) -> None:
     """Refuse to run a live deployment that the ladder does not authorise at this moment.
 
     Called by the go-live check and by the trader before it starts an engine, so that a deployment row put
@@ -79,10 +79,9 @@ def require_promoted(
     """
     with ledger.begin() as work:
         candidate = work.candidates.get(deployment.candidate_id)
+        profile = recorded_profile(work, deployment)
     if candidate is None:
         raise FatalError(f"deployment {deployment.short_id}: its candidate is not in the ledger")
-    if profile.hash != deployment.profile_hash:
-        raise FatalError(f"deployment {deployment.short_id}: profile {profile.name} has changed since promotion")
     refusals = check_authorisation(ledger, candidate, profile, holders)
     if refusals:
         raise FatalError(f"deployment {deployment.short_id} is not authorised: " + "; ".join(map(str, refusals)))

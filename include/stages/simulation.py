@@ -99,6 +99,7 @@ def start_simulation(
             raise ConfigurationError(
                 f"simulation of {candidate.name}: starts {iso(start)}, but the backtest has seen bars up to {iso(seen)}"
             )
+        work.profiles.register(profile)
         known = work.deployments.get(deployment.id)
         created = work.deployments.create(deployment)
         if known is None:

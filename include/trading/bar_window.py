@@ -32,9 +32,11 @@ class BarWindow:
         """True when the bar is later than everything seen; a repeat or a late one is not."""
         return self.last is None or bar.open_time > self.last.open_time
 
-    def misses(self, bar: Bar) -> bool:
-        """True when at least one bar should lie between the last one and this."""
-        return self.last is not None and bar.open_time > self.last.open_time + self.timeframe.delta
+    def missing(self, bar: Bar) -> int:
+        """How many bars should lie between the last one and this; at most as many as the window holds."""
+        if self.last is None or not self.is_new(bar):
+            return 0
+        return min((bar.open_time - self.last.open_time) // self.timeframe.delta - 1, self.size)
 
     def append(self, bar: Bar) -> None:
         """Take the next bar.

@@ -80,6 +80,8 @@ class Engine:
         self._reconciled_at, self._reconnects = 0.0, 0
         self._persisted_high_water = deployment.capital
         self._unprotected: set[tuple[str, datetime]] = set()
+        self.started = asyncio.Event()
+        """Set once the engine has recovered and trades."""
         self.session: Session
         self._orders: OrderManager
         self._recovery: Recovery
@@ -145,6 +147,7 @@ class Engine:
         await self._catch_up()
         while self._orders.settle():
             await self._protect_changed(())
+        self.started.set()
 
     async def _warm_up(self) -> None:
         for symbol, window in self.session.windows.items():
@@ -214,8 +217,8 @@ class Engine:
             if window is None or not window.is_new(bar):
                 self.session.bars_ignored += 1
                 continue
-            if window.misses(bar):
-                history = await self._venue.history(bar.symbol, window.size)
+            if window.missing(bar):
+                history = await self._venue.history(bar.symbol, window.size + window.missing(bar))
                 self.session.bars_backfilled += window.fill(history, before=bar.open_time)
             window.append(bar)
             fresh.append(bar)
@@ -388,5 +391,6 @@ class Engine:
             work.commit()
         if session is not None and session.state is not state:
             session.state = state
-            # Protection that a halt took away is due again as soon as the halt is lifted.
+            # A halt may have cancelled orders behind our back, and what it took away is due again once it is lifted.
             session.book.changed |= set(self._candidate.symbols)
+            self._reconciled_at = -RECONCILE_SECS

@@ -53,6 +53,7 @@ class Recovery:
         remaining: tuple[Difference, ...] = ()
         for attempt in range(PASSES):
             await self._resolve_unknown()
+            self._orders.settle()
             venue = await self._observe_venue()
             self._session.venue_wallet = venue.wallet
             self._learn_orders(venue)

@@ -85,10 +85,11 @@ class Trader:
         environment: Mapping[str, str],
         authorise: Authorise,
         command: Sequence[str] = COMMAND,
+        backoff_secs: Sequence[float] = BACKOFF_SECS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger, self._environment, self._authorise = ledger, environment, authorise
-        self._command, self._monotonic = tuple(command), monotonic
+        self._command, self._backoff_secs, self._monotonic = tuple(command), tuple(backoff_secs), monotonic
         self._run, self._folder = run, ProcessFolder(run, logs)
         self._records: dict[str, _Record] = {}
 
@@ -197,7 +198,7 @@ class Trader:
         if current is None or not wanted or current.status is DeploymentStatus.COMPLETED:
             return
         record.crashes += 1
-        record.start_at = self._monotonic() + BACKOFF_SECS[min(record.crashes, len(BACKOFF_SECS)) - 1]
+        record.start_at = self._monotonic() + self._backoff_secs[min(record.crashes, len(self._backoff_secs)) - 1]
         _log.warning("deployment %s: engine %s ended unasked (%d)", deployment.short_id, engine.pid, record.crashes)
         if record.crashes >= MAX_CRASHES:
             record.crashes = 0

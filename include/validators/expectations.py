@@ -15,11 +15,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from include.domain.bars import BAR_COLUMNS, PRICE_COLUMNS
 from include.domain.errors import DataError
 from include.domain.reason_codes import DataRule
 
-PRICES = ("open", "high", "low", "close")
-COLUMNS = ("open_time", *PRICES, "volume")
 RESULT_FORMAT = "SUMMARY"
 
 
@@ -67,7 +66,7 @@ class ExpectationSuite:
         """
         import pandas as pd
 
-        frame = pd.DataFrame({name: columns[name] for name in COLUMNS if name in columns}, copy=False)
+        frame = pd.DataFrame({name: columns[name] for name in BAR_COLUMNS if name in columns}, copy=False)
         batch = self._batches.get_batch(batch_parameters={"dataframe": frame})
         return tuple(_result(r) for r in batch.validate(self._suite, result_format=RESULT_FORMAT).results)
 
@@ -77,9 +76,9 @@ def _expectations() -> list[Any]:
 
     largest = sys.float_info.max
     rule = DataRule
-    numbers = (*PRICES, "volume")
+    numbers = (*PRICE_COLUMNS, "volume")
     wanted: list[tuple[DataRule, Any, dict[str, Any]]] = [
-        (rule.EMPTY, gxe.ExpectTableColumnsToMatchSet, {"column_set": list(COLUMNS), "exact_match": True}),
+        (rule.EMPTY, gxe.ExpectTableColumnsToMatchSet, {"column_set": list(BAR_COLUMNS), "exact_match": True}),
         (rule.EMPTY, gxe.ExpectTableRowCountToBeBetween, {"min_value": 1}),
         (rule.DUPLICATE_TIME, gxe.ExpectColumnValuesToBeUnique, {"column": "open_time"}),
         (rule.OUT_OF_ORDER, gxe.ExpectColumnValuesToBeIncreasing, {"column": "open_time"}),
@@ -89,7 +88,7 @@ def _expectations() -> list[Any]:
         wanted.append((rule.NON_FINITE, gxe.ExpectColumnValuesToNotBeNull, {"column": name}))
         bounds = {"column": name, "min_value": -largest, "max_value": largest}
         wanted.append((rule.NON_FINITE, gxe.ExpectColumnValuesToBeBetween, bounds))
-    for name in PRICES:
+    for name in PRICE_COLUMNS:
         positive = {"column": name, "min_value": 0, "strict_min": True}
         wanted.append((rule.NON_POSITIVE_PRICE, gxe.ExpectColumnValuesToBeBetween, positive))
     for upper, lower in (("high", "open"), ("high", "close"), ("open", "low"), ("close", "low")):

@@ -216,8 +216,10 @@ class CcxtVenue:
         """Working orders of the connected symbols, conditional ones included."""
         plain = await self._call("ask for open orders", self._client.fapiPrivateGetOpenOrders())
         algo = await self._call("ask for open conditional orders", self._client.fapiPrivateGetOpenAlgoOrders())
-        ours = [row for row in (*plain, *algo) if row["symbol"] in self._symbols]
-        return [self._read("open order", _order_report, {"info": r}, self._symbols[r["symbol"]]) for r in ours]
+        return self._read(
+            "open orders",
+            lambda: [_order_report({"info": row}, symbol) for row, symbol in self._ours([*plain, *algo])],
+        )
 
     async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
         """Fills from `since` on, oldest first, under our order ids."""
@@ -225,10 +227,10 @@ class CcxtVenue:
         ids: dict[str, str] = {}
         if trades:
             orders = await self._paged(symbol, since, self._client.fapiPrivateGetAllOrders, "orderId")
-            ids = {str(order["orderId"]): order["clientOrderId"] for order in orders}
+            ids = self._read("orders", lambda: {str(order["orderId"]): order["clientOrderId"] for order in orders})
         found = []
         for trade in trades:
-            order_id = str(trade["orderId"])
+            order_id = self._read("fill", lambda t=trade: str(t["orderId"]))
             if order_id not in ids:  # an order that had rested since before `since`
                 ids[order_id] = await self._client_id_of(symbol, order_id)
             found.append(self._read("fill", wire.trade_answer, trade, symbol, ids[order_id]))
@@ -237,8 +239,7 @@ class CcxtVenue:
     async def positions(self) -> Sequence[Position]:
         """Non-zero positions of the connected symbols."""
         rows = await self._call("ask for positions", self._client.fapiPrivateV3GetPositionRisk())
-        ours = [row for row in rows if row["symbol"] in self._symbols]
-        held = [self._read("position", wire.position_answer, row, self._symbols[row["symbol"]]) for row in ours]
+        held = self._read("positions", lambda: [wire.position_answer(row, symbol) for row, symbol in self._ours(rows)])
         return [position for position in held if position.quantity]
 
     async def balances(self) -> Sequence[Balance]:
@@ -250,6 +251,10 @@ class CcxtVenue:
 
     def _market(self, symbol: str) -> Any:
         return self._client.markets_by_id[symbol_id(symbol)][0]
+
+    def _ours(self, rows: Sequence[Any]) -> list[tuple[Any, str]]:
+        """Rows of connected symbols with the candidate's spelling."""
+        return [(row, self._symbols[row["symbol"]]) for row in rows if row["symbol"] in self._symbols]
 
     def _require_steps(self, intent: Intent) -> None:
         """ccxt would round what is off the steps without a word; refuse it instead."""
@@ -286,7 +291,7 @@ class CcxtVenue:
             wanted = {"symbol": symbol_id(symbol), "startTime": start, "endTime": end, "limit": PAGE}
             page = await self._call(f"{symbol}: ask for {key} list", ask(wanted))
             known = len(rows)
-            rows.update({int(row[key]): row for row in page})
+            rows.update(self._read(f"{key} list", lambda p=page: {int(row[key]): row for row in p}))
             if len(page) < PAGE:
                 start = end + 1
             elif len(rows) == known:

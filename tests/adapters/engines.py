@@ -15,14 +15,14 @@ from include.domain.enums import DeploymentStatus, DesiredState, Mode, OrderPurp
 from include.domain.fill_rule import symbol_allocation
 from include.domain.orders import Fill
 from include.domain.times import from_ms
-from include.ports import Ledger
+from include.ports import Ledger, MarketData
 from include.qualification.candidate import Candidate
 from include.risk.limits import Limits
 from include.strategies.protocol import load_strategy
 from include.trading.engine import Engine
 from include.venues.ccxt_venue import CcxtVenue
 from include.venues.pacer import SandboxPacer
-from tests.adapters.memory_market import MINUTE, MemoryMarket
+from tests.adapters.memory_market import MINUTE
 from tests.integration.venues.sandbox import ALICE, START, SYMBOLS
 
 WIDE = Limits(
@@ -86,14 +86,16 @@ Row = tuple[datetime, str, str, Decimal, Decimal, str]
 """Open time of the bar that filled, symbol, side, quantity, price, purpose."""
 
 
-def backtest_rows(market: MemoryMarket, candidate: Candidate, capital: Decimal, start: datetime) -> list[Row]:
+def backtest_rows(market: MarketData, candidate: Candidate, capital: Decimal, start: datetime) -> list[Row]:
     """Fills of the backtest kernel on the same bars, sorted."""
     strategy = load_strategy(candidate.strategy, candidate.params)
     allocation = symbol_allocation(capital, len(candidate.symbols))
     rows: list[Row] = []
     for symbol in candidate.symbols:
-        instrument = market.instrument("test", symbol)
-        history: Bars = market.bars("test", symbol, MINUTE, start - timedelta(days=30), start + timedelta(days=30))
+        instrument = market.instrument(candidate.venue, symbol)
+        history: Bars = market.bars(
+            candidate.venue, symbol, MINUTE, start - timedelta(days=30), start + timedelta(days=30)
+        )
         fills = run_symbol(strategy, history, start, instrument, allocation).fills
         for i in range(len(fills)):
             quantity = int(fills.lots[i]) * instrument.lot_size

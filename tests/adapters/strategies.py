@@ -38,3 +38,14 @@ class Idle:
     def signals(self, bars: Bars) -> Signals:
         nothing = np.full(len(bars), np.nan)
         return Signals(nothing, np.ones(len(bars)), nothing, nothing)
+
+
+class Steady:
+    """Wants to be long, always, with a stop and a take-profit one percent away."""
+
+    def __init__(self, *, warmup: int = 2, weight: float = 0.05) -> None:
+        self.warmup, self._weight = warmup, weight
+
+    def signals(self, bars: Bars) -> Signals:
+        n = len(bars)
+        return Signals(np.ones(n), np.full(n, self._weight), bars.close * 0.99, bars.close * 1.01)

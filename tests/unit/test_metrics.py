@@ -1,6 +1,7 @@
 """Metrics against published and hand-worked numbers, and what they say when the sample cannot answer."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,13 +104,37 @@ EDGES = {
 }  # fmt: skip
 
 
+RECENT = {"sharpe_30d", "win_rate_100", "profit_factor_30d"}
+"""All the cases are shorter than the windows of these."""
+
+
 @pytest.mark.parametrize("name", EDGES)
 def test_what_the_sample_cannot_answer_is_none_and_everything_else_is_finite(name: str) -> None:
     (profit, pnl), unanswered = EDGES[name]
     m = measure_trading(account(profit, pnl))
-    assert {metric for metric, found in m.items() if found.value is None} == unanswered
+    assert {metric for metric, found in m.items() if found.value is None} == unanswered | RECENT
     for found in m.values():
         assert all(math.isfinite(v) for v in (found.value, found.low, found.high) if v is not None)
+
+
+def test_recent_metrics_look_at_the_last_thirty_days_and_hundred_trades() -> None:
+    daily_profit = np.concatenate((np.full(20, -10.0), np.tile([5.0, 1.0], 15)))
+    whole = account(np.cumsum(daily_profit).tolist(), daily_profit.tolist())
+    days = np.arange(50, dtype=np.int64) * DAY_MS
+    m = measure_trading(replace(whole, trades=replace(whole.trades, entry_ms=days, exit_ms=days)))
+    equity = 1000 + np.cumsum(daily_profit)
+    returns = equity[20:] / equity[19:-1] - 1
+    assert m["sharpe_30d"].value == pytest.approx(sharpe_ratio(returns))
+    assert m["sharpe_30d"].samples == 30
+    assert m["profit_factor_30d"].value is None and m["profit_factor_30d"].samples == 30  # no loss among them
+    late = replace(whole.trades, entry_ms=days, exit_ms=days, pnl=np.where(np.arange(50) == 20, -2.0, daily_profit))
+    assert measure_trading(replace(whole, trades=late))["profit_factor_30d"].value == pytest.approx((15 * 6 - 5) / 2)
+
+
+def test_the_win_rate_of_the_last_hundred_trades_forgets_the_ones_before() -> None:
+    pnl = [-1.0] * 100 + [1.0] * 60 + [-1.0] * 40
+    assert measure_trading(account([1.0, 2.0], pnl))["win_rate_100"].value == 0.6
+    assert measure_trading(account([1.0, 2.0], pnl[-99:]))["win_rate_100"].value is None
 
 
 def test_a_loss_of_everything_is_a_yearly_return_of_minus_one() -> None:

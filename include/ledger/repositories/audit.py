@@ -51,8 +51,8 @@ class AuditRepository:
     def heads(self, before: datetime) -> Sequence[ChainHead]:
         return chain.heads(self._connection, before)
 
-    def verify_chains(self) -> Sequence[str]:
-        return chain.verify(self._connection)
+    def verify_chains(self, known: Sequence[ChainHead] = ()) -> Sequence[str]:
+        return [*chain.verify(self._connection), *chain.compare_known(self._connection, known)]
 
 
 def _read(row: Any) -> AuditRow:

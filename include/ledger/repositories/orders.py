@@ -18,8 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import TextualSelect, func, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Boolean, TextualSelect, func, select, text
 
 from include.domain.deployments import effective_state
 from include.domain.enums import Mode, OrderPurpose, OrderStatus, TradingState
@@ -81,6 +80,22 @@ _STORE_DENIED = _storing("DO NOTHING")
 _LOCK_ORDER = text(
     f"SELECT {_COLUMNS} FROM orders WHERE client_order_id = :client_order_id FOR UPDATE"  # noqa: S608
 ).columns(*_ORDERS.c)
+# One statement: the fill is inserted from the row that was locked, so whoever waited for the lock inserts after the
+# other's commit, and the unique trade id decides whose fill is new.
+_LOCK_ORDER_AND_ADD_FILL = text(
+    f"""
+    WITH locked AS (
+        SELECT {_COLUMNS} FROM orders WHERE client_order_id = :client_order_id FOR UPDATE
+    ), added AS (
+        INSERT INTO fills (deployment_id, client_order_id, symbol, trade_id, side, quantity, price, fee, liquidity,
+            filled_at)
+        SELECT deployment_id, client_order_id, symbol, :trade_id, :side, CAST(:quantity AS numeric),
+            CAST(:price AS numeric), CAST(:fee AS numeric), :liquidity, CAST(:filled_at AS timestamptz) FROM locked
+        ON CONFLICT (deployment_id, symbol, trade_id) DO NOTHING RETURNING id
+    )
+    SELECT {_COLUMNS}, EXISTS (SELECT FROM added) AS new_fill FROM locked
+    """  # noqa: S608
+).columns(*_ORDERS.c, new_fill=Boolean())
 _CHANGE = text(
     f"""
     WITH changed AS (
@@ -144,9 +159,8 @@ class OrderRepository(EquityRepository):
         Raises:
             FatalError: the order is not in the ledger, or the trade id belongs to another order.
         """
-        row = self._lock(client_order_id)
+        row, new_fill = self._lock_and_add(client_order_id, report.fill)
         order = read_order(row)
-        new_fill = report.fill is not None and self._record_fill(order, report.fill)
         changed = apply_report(order, report, new_fill=new_fill, last_reported_at=row.reported_at)
         if changed is order:
             return order
@@ -173,10 +187,19 @@ class OrderRepository(EquityRepository):
         return self._change(changed, {"event_reason": reason})
 
     def _lock(self, client_order_id: str) -> Any:
-        row = self._connection.execute(_LOCK_ORDER, {"client_order_id": client_order_id}).one_or_none()
-        if row is None:
-            raise FatalError(f"order {client_order_id} is not in the ledger; another program uses this account")
-        return row
+        return _known(
+            client_order_id, self._connection.execute(_LOCK_ORDER, {"client_order_id": client_order_id}).one_or_none()
+        )
+
+    def _lock_and_add(self, client_order_id: str, fill: Fill | None) -> tuple[Any, bool]:
+        """The locked order, and whether the fill was new. The row itself decides, not an earlier look."""
+        if fill is None:
+            return self._lock(client_order_id), False
+        values = {**write_fill(fill), "client_order_id": client_order_id}
+        row = _known(client_order_id, self._connection.execute(_LOCK_ORDER_AND_ADD_FILL, values).one_or_none())
+        if not row.new_fill:
+            self._require_same_fill(row, fill)
+        return row, row.new_fill
 
     def _change(self, order: Order, event: Mapping[str, Any]) -> Order:
         blank = dict.fromkeys(("trade_id", "reported_status", "reported_quantity", "reported_at"))
@@ -186,23 +209,21 @@ class OrderRepository(EquityRepository):
         }  # fmt: skip
         return read_order(self._connection.execute(_CHANGE, {**blank, **values, **event}).one())
 
-    def _record_fill(self, order: Order, fill: Fill) -> bool:
-        """Store a fill once; False when its trade id is known. The row itself decides, not an earlier look."""
-        values = write_fill(order.intent.deployment_id, order.intent.symbol, fill)
-        key = ("deployment_id", "symbol", "trade_id")
-        statement = upsert(FillRow).values(**values).on_conflict_do_nothing(index_elements=key).returning(FillRow.id)
-        if self._connection.execute(statement).one_or_none() is not None:
-            return True
+    def _require_same_fill(self, order: Any, fill: Fill) -> None:
+        """A trade id that is known must name the very same trade."""
         known = self._connection.execute(
-            select(FillRow.__table__).where(*(FillRow.__table__.c[name] == values[name] for name in key))
+            select(FillRow.__table__).where(
+                FillRow.deployment_id == order.deployment_id,
+                FillRow.symbol == order.symbol,
+                FillRow.trade_id == fill.trade_id,
+            )
         ).one()
-        same = ("client_order_id", "side", "quantity", "price")
-        if any(getattr(known, name) != values[name] for name in same):
+        same = (fill.client_order_id, fill.side.value, fill.quantity, fill.price)
+        if (known.client_order_id, known.side, known.quantity, known.price) != same:
             raise FatalError(
-                f"trade {fill.trade_id} of {order.intent.symbol}: recorded for order {known.client_order_id} and now "
+                f"trade {fill.trade_id} of {order.symbol}: recorded for order {known.client_order_id} and now "
                 f"reported differently for {fill.client_order_id}; stop and compare with the venue"
             )
-        return False
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -233,6 +254,12 @@ class OrderRepository(EquityRepository):
             .order_by(FillRow.filled_at, func.length(FillRow.trade_id), FillRow.trade_id)
         )
         return [read_fill(row) for row in self._connection.execute(statement)]
+
+
+def _known(client_order_id: str, row: Any) -> Any:
+    if row is None:
+        raise FatalError(f"order {client_order_id} is not in the ledger; another program uses this account")
+    return row
 
 
 def _parameters(order: Order) -> dict[str, Any]:

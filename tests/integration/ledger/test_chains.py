@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -130,6 +131,21 @@ def test_swapping_the_contents_of_two_rows_shows(filled: PostgresLedger, databas
         "WHERE (a.sequence, b.sequence) IN ((1, 2), (2, 1))",
     )
     assert len(_verify(filled)) == 2
+
+
+def test_rows_cut_off_the_end_show_against_an_end_kept_elsewhere(filled: PostgresLedger, database_url: str) -> None:
+    with filled.begin() as uow:
+        kept = uow.audit.heads(datetime.now(UTC) + timedelta(days=1))
+        assert [(head.name, head.sequence) for head in kept] == [("evidence", 3), ("approvals", 3), ("audit", 3)]
+        assert uow.audit.verify_chains(kept) == []
+        assert uow.audit.heads(datetime(2020, 1, 1, tzinfo=UTC)) == []
+    run_sql(database_url, _WITHOUT_TRIGGERS + "DELETE FROM audit WHERE sequence = 3")
+    assert _verify(filled) == []
+    with filled.begin() as uow:
+        assert len(uow.audit.verify_chains(kept)) == 1
+        uow.audit.record("mallory", "test.act", "thing:2", {"number": 2, "share": 1e-7})
+        (line,) = uow.audit.verify_chains(kept)
+    assert line.startswith("audit row 3: it is not the row that was there")
 
 
 def test_writers_of_one_chain_take_turns(ledger: PostgresLedger) -> None:

@@ -126,6 +126,9 @@ def test_awkward_paths_work(make_home: Callable[..., Path], name: str) -> None:
     url = start_server(home)
     assert server_url(home) == url
     assert _answer(url, "SELECT 1") == "1"
+    socket_folder = Path(str(driver_arguments(url)["host"]))
+    stop_server(home)
+    assert socket_folder == home / "postgres" or not socket_folder.exists()
 
 
 def test_a_process_id_left_behind_by_a_crash_does_not_count_as_running(make_home: Callable[..., Path]) -> None:

@@ -193,3 +193,65 @@ async def test_watch_balance_follows_a_fill(sandbox: Running) -> None:
             await client.create_order(BTC, "market", "buy", 1)
             await sandbox.advance()
             assert (await watching)["USDT"]["total"] < 100_000
+
+
+async def test_a_running_clock_tells_each_bar_at_its_open_and_at_its_close() -> None:
+    async with running(plan(20, speed="3000")) as sandbox, aiohttp.ClientSession() as session:
+        address = sandbox.url.replace("http", "ws") + "/ws/btcusdt@kline_1m"
+        told = []
+        async with session.ws_connect(address) as socket, asyncio.timeout(30):
+            while not told or not (told[-1]["x"] and told[-1]["t"] == START_MS + 19 * 60_000):
+                told.append((await socket.receive_json())["k"])
+        times = [k["t"] for k in told]
+        assert times == sorted(times)
+        assert {k["x"] for k in told} == {True, False}
+        finished = [k["t"] for k in told if k["x"]]
+        assert finished == list(range(finished[0], START_MS + 20 * 60_000, 60_000))
+
+
+async def test_subscribing_unsubscribing_and_listing_by_message(sandbox: Running) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(sandbox.url.replace("http", "ws") + "/ws") as socket,
+        asyncio.timeout(10),
+    ):
+
+        async def ask(text: str) -> dict[str, object]:
+            await socket.send_str(text)
+            return dict(await socket.receive_json())
+
+        stream = "btcusdt@kline_1m"
+        assert await ask(f'{{"method":"SUBSCRIBE","params":["{stream}"],"id":1}}') == {"result": None, "id": 1}
+        assert await ask('{"method":"LIST_SUBSCRIPTIONS","id":2}') == {"result": [stream], "id": 2}
+        assert await ask(f'{{"method":"UNSUBSCRIBE","params":["{stream}"],"id":3}}') == {"result": None, "id": 3}
+        assert await ask('{"method":"LIST_SUBSCRIPTIONS","id":4}') == {"result": [], "id": 4}
+        for nonsense in ("hello", "[]", '{"method":"SUBSCRIBE","params":"x"}', '{"method":"DANCE","id":5}'):
+            assert "error" in await ask(nonsense)
+
+
+async def test_a_user_stream_needs_a_listen_key_that_was_handed_out(sandbox: Running) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await session.ws_connect(sandbox.url.replace("http", "ws") + "/private/ws?listenKey=made-up")
+
+
+async def test_a_clock_that_runs_by_itself_cannot_be_stepped() -> None:
+    async with (
+        running(plan(20, speed="60")) as sandbox,
+        aiohttp.ClientSession() as session,
+        session.post(f"{sandbox.url}/sandbox/v1/advance") as response,
+    ):
+        assert response.status == 409
+
+
+async def test_the_state_route_shows_accounts_but_no_credentials(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        await client.create_order(BTC, "market", "buy", 1)
+        await sandbox.advance()
+    async with aiohttp.ClientSession() as session, session.get(f"{sandbox.url}/sandbox/v1/state") as response:
+        text = await response.text()
+        state = await response.json()
+    assert [p["positionAmt"] for p in state["accounts"]["alice"]["positions"]] == ["1.000"]
+    assert len(state["accounts"]["alice"]["trades"]) == 1
+    assert "key-of-alice" not in text
+    assert "secret-of-alice" not in text

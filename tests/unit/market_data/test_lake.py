@@ -11,8 +11,8 @@ import pytest
 
 from include.domain.errors import ConfigurationError, DataError, RetryableError
 from include.domain.times import from_ms, to_ms
-from include.market_data.partitions import UNFINISHED_KEY
 from include.market_data.series import Series
+from include.ports import UNFINISHED_BARS
 from tests.market import MINUTE, NOW, START, bars, filled_lake, lake_at, minutes, table, take
 
 
@@ -183,9 +183,9 @@ def test_bars_that_had_not_closed_when_ingested_are_remembered(tmp_path: Path) -
     during_last = START + minutes(9)
     lake.ingest("synthetic", "BTC/USDT", MINUTE, table(columns), source="early", now=during_last)
     rows = lake.rows("synthetic", "BTC/USDT", MINUTE, START, START + minutes(10))
-    assert json.loads(rows.schema.metadata[UNFINISHED_KEY]) == [to_ms(during_last)]
+    assert json.loads(rows.schema.metadata[UNFINISHED_BARS]) == [to_ms(during_last)]
     earlier = lake.rows("synthetic", "BTC/USDT", MINUTE, START, START + minutes(9))
-    assert json.loads(earlier.schema.metadata[UNFINISHED_KEY]) == []
+    assert json.loads(earlier.schema.metadata[UNFINISHED_BARS]) == []
 
 
 def test_a_missing_symbol_and_an_empty_window_are_different_messages(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from include.operations.supervisor import Component, Supervisor, backoff_secs
 
 
 def component(code: str, name: str = "part", **options) -> Component:
-    return Component(name, (sys.executable, "-c", code), dict(os.environ), **options)
+    return Component(name, lambda: (sys.executable, "-c", code), dict(os.environ), **options)
 
 
 SLEEPS = "import time; time.sleep(600)"

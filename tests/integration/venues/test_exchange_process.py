@@ -1,0 +1,131 @@
+"""`airlock exchange` as a process of its own: how it starts, what it says, how it ends, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from include.domain.bars import Bar
+from include.domain.enums import Side
+from include.domain.times import Timeframe, parse_utc
+from include.venues.ccxt_venue import CcxtVenue
+from include.venues.pacer import SandboxPacer
+from tests.integration.venues.sandbox import order
+
+ROOT = Path(__file__).resolve().parents[3]
+FROM, TO = "2024-01-02", "2024-01-03"
+MARKET = ("--venue", "synthetic", "--symbol", "BTCUSDT", "--symbol", "ETH/USDT", "--from", FROM, "--to", TO)
+KEYS = {"AIRLOCK_ACCOUNT_PAPER_KEY": "the-key-itself", "AIRLOCK_ACCOUNT_PAPER_SECRET": "the-secret-itself"}
+STOP_SECS = 10
+
+
+def airlock(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "include.cli", *arguments],
+        cwd=ROOT, env=environ(home, **environment), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def environ(home: Path, **more: str) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("AIRLOCK_")}
+    return {**ours, "AIRLOCK_HOME": str(home), **more}
+
+
+@contextmanager
+def exchange(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "include.cli", "exchange", *MARKET, "--port", "0", *arguments],
+        cwd=ROOT, env=environ(home, **KEYS), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=STOP_SECS)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with three days of two synthetic symbols in its lake."""
+    folder = tmp_path_factory.mktemp("exchange-home")
+    symbols = ("--symbol", "BTC/USDT", "--symbol", "ETH/USDT")
+    span = ("--from", "2024-01-01", "--to", "2024-01-04")
+    done = airlock(folder, "data", "import", "--source", "synthetic", "--venue", "synthetic", *symbols, *span)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+async def test_it_says_where_it_is_replays_the_lake_and_keeps_its_secrets(home: Path) -> None:
+    with exchange(home, "--speed", "step", "--account", "paper", "--balance", "2500") as (process, ready):
+        assert set(ready) == {"url", "pid"}
+        assert ready["pid"] == process.pid
+        assert str(ready["url"]).startswith("http://127.0.0.1:")
+        venue = CcxtVenue(str(ready["url"]), SecretStr("the-key-itself"), SecretStr("the-secret-itself"))
+        await venue.connect(["BTC/USDT", "ETH/USDT"], Timeframe(60))
+        pacer, feed = SandboxPacer(venue), aiter(venue.events())
+        assert (await venue.balances())[0].wallet == Decimal(2500)
+        assert (await venue.history("BTC/USDT", 1_440))[0].open_time == parse_utc("2024-01-01")
+        assert await pacer.advance()
+        first = await anext(feed)
+        assert isinstance(first, Bar)
+        assert first.open_time == parse_utc(FROM)
+        await venue.submit(order("one", Side.BUY, "0.01"))
+        await pacer.advance()
+        assert [position.quantity for position in await venue.positions()] == [Decimal("0.01")]
+        await venue.close()
+        process.send_signal(signal.SIGTERM)
+        printed = "".join(process.communicate(timeout=STOP_SECS))
+        assert process.returncode == 0
+        assert "itself" not in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(home: Path, number: signal.Signals) -> None:
+    with exchange(home, "--speed", "60", "--account", "paper") as (process, _):
+        process.send_signal(number)
+        assert process.wait(timeout=STOP_SECS) == 0
+
+
+def test_a_busy_port_is_one_clear_line_and_exit_code_2(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = airlock(home, "exchange", *MARKET, "--port", str(port))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    last = refused.stderr.strip().splitlines()[-1]
+    assert f"port {port}" in last
+    assert "already in use" in last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*MARKET, "--account", "nobody"), "AIRLOCK_ACCOUNT_NOBODY_KEY"),
+        ((*MARKET, "--speed", "fast"), "--speed 'fast'"),
+        ((*MARKET, "--account", "paper", "--balance", "-1"), "--balance '-1'"),
+        ((*MARKET, "--account", "paper", "--account", "paper"), "once"),
+        ((*MARKET[:-4], "--from", "2031-01-01", "--to", "2031-02-01"), "BTC/USDT"),
+        ((*MARKET[:-4], "--from", TO, "--to", FROM), "not before"),
+        ((*MARKET[:2], "--symbol", "DOGE/USDT", *MARKET[-4:]), "DOGE/USDT"),
+        ((*MARKET, "--symbol", "BTC/USDT"), "once"),
+        ((*MARKET, "--timeframe", "1x"), "1x"),
+    ],
+    ids=["no keys", "speed", "balance", "account twice", "no data", "window", "symbol", "symbol twice", "timeframe"],
+)
+def test_a_wrong_request_is_one_clear_line_and_exit_code_2(home: Path, arguments: tuple[str, ...], words: str) -> None:
+    refused = airlock(home, "exchange", *arguments, **KEYS)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert words in refused.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in refused.stderr

@@ -1,0 +1,64 @@
+"""Accounting laws: the portfolio against an independent recomputation from the very same fills."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.domain.enums import Liquidity, Side
+from include.domain.orders import Fill
+from include.trading.portfolio import apply_fill, replay_fills
+
+CAPITAL = Decimal(100_000)
+AT = datetime(2024, 1, 1, tzinfo=UTC)
+SYMBOLS = ("BTC/USDT", "ETH/USDT")
+
+
+@st.composite
+def fills(draw: st.DrawFn) -> list[Fill]:
+    count = draw(st.integers(0, 40))
+    return [
+        Fill(
+            str(i), f"al-{i}", draw(st.sampled_from(SYMBOLS)), draw(st.sampled_from(list(Side))),
+            draw(st.decimals("0.001", "3", places=3)), draw(st.decimals("1", "70000", places=1)),
+            draw(st.decimals("-1", "9", places=4)), Liquidity.TAKER, AT,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+marks = st.fixed_dictionaries({symbol: st.decimals("1", "70000", places=1) for symbol in SYMBOLS})
+
+
+@given(fills(), marks)
+def test_equity_is_capital_plus_cash_flow_plus_value_of_what_is_held(
+    given_fills: list[Fill], given_marks: dict[str, Decimal]
+) -> None:
+    portfolio = replay_fills(CAPITAL, given_fills)
+    cash = CAPITAL - sum((f.side.sign * f.quantity * f.price + f.fee for f in given_fills), Decimal(0))
+    held = {s: sum((f.side.sign * f.quantity for f in given_fills if f.symbol == s), Decimal(0)) for s in SYMBOLS}
+    value = sum((held[s] * given_marks[s] for s in SYMBOLS), Decimal(0))
+    assert portfolio.equity(given_marks) == cash + value
+    assert portfolio.quantities() == {s: q for s, q in held.items() if q}
+
+
+@given(fills())
+def test_a_flat_account_holds_its_capital_plus_profit_less_fees_in_cash(given_fills: list[Fill]) -> None:
+    portfolio = replay_fills(CAPITAL, given_fills)
+    for symbol, quantity in portfolio.quantities().items():
+        side = Side.SELL if quantity > 0 else Side.BUY
+        closing = Fill("x" + symbol, "c", symbol, side, abs(quantity), Decimal(500), Decimal(0), Liquidity.TAKER, AT)
+        portfolio = apply_fill(portfolio, closing)
+    assert portfolio.holdings == {}
+    assert portfolio.equity({}) == portfolio.wallet == CAPITAL + portfolio.realised - portfolio.fees
+
+
+@given(fills(), st.integers(0, 40))
+def test_a_portfolio_replayed_from_any_point_ends_the_same(given_fills: list[Fill], cut: int) -> None:
+    portfolio = replay_fills(CAPITAL, given_fills[:cut])
+    for fill in given_fills[cut:]:
+        portfolio = apply_fill(portfolio, fill)
+    assert portfolio == replay_fills(CAPITAL, given_fills)
