@@ -127,6 +127,16 @@ class AirflowClient:
         """What the UI's "mark as" does."""
         self._call("PATCH", _task(dag_id, run_id, task_id), json={"new_state": state})
 
+    def put_xcom(self, dag_id: str, run_id: str, task_id: str, value: Any, key: str = "return_value") -> None:
+        """What the UI's XCom editor does."""
+        path = f"{_task(dag_id, run_id, task_id)}/xcomEntries"
+        self._call("POST", path, json={"key": key, "value": value, "map_index": -1})
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        """What the UI's "clear" does for one task: it runs again."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": [task_id], "only_failed": False}
+        self._call("POST", f"/dags/{dag_id}/clearTaskInstances", json=body)
+
     # --- people -----------------------------------------------------------------------------------------
 
     def questions(self, dag_id: str, run_id: str) -> Sequence[HumanAnswer]:

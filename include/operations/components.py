@@ -64,8 +64,7 @@ def trading_components(settings: Settings, environment: Mapping[str, str], *, ex
 
     return [
         Component("exchange", exchange, environment, blocked_by=without_market, stop_rank=_EXCHANGE_RANK),
-        Component("trader", lambda: (*airlock, "trader"), environment, stop_rank=_MINUTE = Timeframe(60)
-_TRADER_RANK, grace_secs=15.0),
+        Component("trader", lambda: (*airlock, "trader"), environment, stop_rank=_TRADER_RANK, grace_secs=15.0),
     ]
 
 

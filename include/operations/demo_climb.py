@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 
-from include.config.files import find_profile
+from include.bootstrap import role_holders
+from include.config.files import find_candidate, find_profile
 from include.domain.enums import Role
 from include.domain.errors import FatalError
 from include.operations.airflow_client import AirflowClient
@@ -14,6 +15,7 @@ from include.operations.demo_session import POLL_SECS, PROFILE, Demo
 from include.operations.demo_state import Climb, Outcome, observe_progress, observe_verdicts
 from include.operations.people import holders_of
 from include.ports import Ledger
+from include.stages.sign_off import check_authorisation
 
 SETTLE = timedelta(seconds=6)
 """A program must not answer faster than a person could (see `plugins/airflow_compat.py`)."""
@@ -60,8 +62,22 @@ def look(demo: Demo, ledger: Ledger, client: AirflowClient, climb: Climb) -> Non
     else:
         climb.outcome = Outcome.BROKEN
         failed = [task for task, s in states.items() if s == "failed"]
-        climb.reasons = (f"the run failed in {', '.join(failed) or 'no task'}; its log is in the UI",)
-        demo.view.say(f"{climb.name}: {climb.reasons[0]}", "bold red")
+        climb.reasons = (f"the run failed in {', '.join(failed) or 'no task'}", *_refusals(ledger, climb, failed))
+        for reason in climb.reasons:
+            demo.view.say(f"{climb.name}: {reason}", "bold red")
+
+
+def _refusals(ledger: Ledger, climb: Climb, failed: list[str]) -> list[str]:
+    """Why the sign-offs were not enough, where they were what failed."""
+    if not {"verify_sign_offs", "promote"} & set(failed):
+        return []
+    with ledger.begin() as work:
+        candidate = work.candidates.get(climb.candidate_id)
+    if candidate is None:
+        return []
+    now = find_candidate(climb.name)
+    refusals = check_authorisation(ledger, candidate, find_profile(PROFILE), role_holders(), candidate_now=now)
+    return [str(refusal) for refusal in refusals]
 
 
 def answer_open(demo: Demo, client: AirflowClient, dag_id: str, run_id: str, tasks: dict[str, Role]) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 import psutil
 
 from include.operations.private_files import read_json, write_json
+from include.trading.processes import find_process
 
 MARKER = "AIRLOCK_RUN_STACK"
-_SAME_START_SECS = 1.0
-"""Start times are read in clock ticks against the boot time, which moves a little when the clock is set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +35,7 @@ class ProcessRecord:
 
     def find(self) -> psutil.Process | None:
         """The very process, or None when it ended (even when its pid lives on as another process)."""
-        try:
-            process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > _SAME_START_SECS:
-                return None
-            return None if process.status() == psutil.STATUS_ZOMBIE else process
-        except psutil.NoSuchProcess:
-            return None
+        return find_process(self.pid, self.created)
 
 
 def observe(name: str, pid: int) -> ProcessRecord:

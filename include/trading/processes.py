@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 _SAME_START_SECS = 1.0
+"""Start times are read in clock ticks against the boot time, which moves a little when the clock is set."""
 PRIVATE = 0o600
 
 
@@ -44,13 +45,7 @@ class Child:
 
     def process(self) -> psutil.Process | None:
         """The very process, or None when it has ended."""
-        try:
-            process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.created) > _SAME_START_SECS:
-                return None
-            return None if process.status() == psutil.STATUS_ZOMBIE else process
-        except psutil.NoSuchProcess:
-            return None
+        return find_process(self.pid, self.created)
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -63,6 +58,17 @@ class Child:
         if (process := self.process()) is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+def find_process(pid: int, created: float) -> psutil.Process | None:
+    """The process that had this pid and start time (seconds since 1970), or None when it has ended."""
+    try:
+        process = psutil.Process(pid)
+        if abs(process.create_time() - created) > _SAME_START_SECS:
+            return None
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except psutil.NoSuchProcess:
+        return None
 
 
 def holder_name(pid: int) -> str:

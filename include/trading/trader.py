@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.domain.accounts import credential_variables
 from include.domain.deployments import Deployment, VenueKind
 from include.domain.enums import DeploymentStatus, DesiredState, Mode
 from include.domain.errors import AirlockError, ConfigurationError, FatalError, RejectedError
@@ -62,15 +63,9 @@ def minimal_environment(source: Mapping[str, str], account: str, credentials: tu
         for name, value in source.items()
         if name in _PASSED_ON or name in _SETTINGS or name.startswith("AIRLOCK_RUN_")
     }
-    wanted = account_variables(account, *(credentials or ("", "")))
+    wanted = dict(zip(credential_variables(account), credentials or ("", ""), strict=True))
     environment.update({name: found for name, value in wanted.items() if (found := value or source.get(name, ""))})
     return environment
-
-
-def account_variables(account: str, key: str, secret: str) -> dict[str, str]:
-    """The environment variables that hold an account's credentials."""
-    stem = "AIRLOCK_ACCOUNT_" + account.upper().replace("-", "_")
-    return {f"{stem}_KEY": key, f"{stem}_SECRET": secret}
 
 
 class Trader:
