@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from include.backtesting.trades import Trades, merge_trades, trades_of_ledger
 from include.domain.instruments import Instrument
@@ -43,7 +43,7 @@ def closed_trades(fills: Sequence[Fill]) -> list[ClosedTrade]:
         ClosedTrade(
             trades.symbols[trades.symbol[i]], bool(trades.side[i] > 0), float(trades.quantity[i]),
             float(trades.entry_price[i]), float(trades.exit_price[i]), from_ms(trades.entry_ms[i]),
-            from_ms(trades.exit_ms[i]), Decimal(repr(float(trades.pnl[i]))).quantize(_STEP),
+            from_ms(trades.exit_ms[i]), Decimal(repr(float(trades.pnl[i]))).quantize(_STEP, rounding=ROUND_HALF_EVEN),
         )
         for i in range(len(trades))
     ]  # fmt: skip

@@ -10,33 +10,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import MappingProxyType
 
+from include.domain.holding import ZERO, Holding
 from include.domain.orders import Fill, Position
-
-ZERO = Decimal(0)
-COST_STEP = Decimal("0.00000001")
-"""Eight decimals of quote currency, the precision in which venues report realised profit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Open part of one symbol: signed quantity and what it cost, signed alike (quantity x average entry price).
-
-    The cost is kept instead of the average price because sums are exact and divisions are not.
-    """
-
-    quantity: Decimal
-    cost: Decimal
-
-    @property
-    def entry_price(self) -> Decimal:
-        return self.cost / self.quantity if self.quantity else ZERO
-
-    def unrealised(self, mark: Decimal) -> Decimal:
-        return self.quantity * mark - self.cost
-
-    def share_of_cost(self, closed: Decimal) -> Decimal:
-        """Cost of a part. Rounded to `COST_STEP`; the rest keeps the remainder, so no money leaks from flat to flat."""
-        return self.cost if closed == self.quantity else (self.cost * closed / self.quantity).quantize(COST_STEP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +57,7 @@ class Portfolio:
 
 def apply_fill(portfolio: Portfolio, fill: Fill) -> Portfolio:
     """Portfolio after one fill: adds at cost, closes at the average cost, and turns over when a fill does both."""
-    signed = fill.side.sign * fill.quantity
-    held = portfolio.holdings.get(fill.symbol, Holding(ZERO, ZERO))
-    if held.quantity * signed >= 0:
-        realised, after = ZERO, Holding(held.quantity + signed, held.cost + signed * fill.price)
-    else:
-        closed = -signed if abs(signed) <= abs(held.quantity) else held.quantity
-        closed_cost = held.share_of_cost(closed)
-        opened = signed + closed
-        realised = closed * fill.price - closed_cost
-        after = Holding(held.quantity - closed + opened, held.cost - closed_cost + opened * fill.price)
+    after, realised = portfolio.holdings.get(fill.symbol, Holding()).after(fill.side, fill.quantity, fill.price)
     holdings = dict(portfolio.holdings)
     if after.quantity:
         holdings[fill.symbol] = after

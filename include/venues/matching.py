@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 from include.domain import fill_rule
 from include.domain.enums import Liquidity, OrderStatus, OrderType, Side, TimeInForce
+from include.domain.holding import ZERO, Holding
 from include.domain.instruments import Instrument
 from include.domain.lifecycle import ORDER_TRANSITIONS, is_terminal
-from include.venues.positions import ZERO, Holding
 
 DEFAULT_LEVERAGE = 20
 """What Binance gives a fresh USD-M account."""

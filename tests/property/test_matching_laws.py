@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.domain.enums import OrderStatus, OrderType, Side
+from include.domain.holding import Holding
 from include.domain.instruments import Instrument
 from include.venues.matching import Account, Execution, Prices, RefusedError, Request
-from include.venues.positions import Holding
 from tests.unit.fill_rule_cases import COIN, ODD_STEPS, PENNY
 
 MARKETS = {instrument.symbol: instrument for instrument in (COIN, PENNY, ODD_STEPS)}

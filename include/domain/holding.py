@@ -1,4 +1,4 @@
-"""Position accounting of one account in one-way mode: exact by construction.
+"""Accounting of one position in one-way mode, the same for the exchange's account and the engine's portfolio; exact.
 
 A position is kept as signed quantity and signed cost (sum of quantity x price of what is still open), not as an average
 price: averages need divisions whose rounding would leak money. Where a partial close forces one, the share of cost
