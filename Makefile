@@ -31,8 +31,9 @@ setup: $(STAMP) ## virtual environment with pinned, hashed packages
 demo: setup ## the whole ladder on a synthetic market; ONCE=1 stops at the end, HANDS_ON=1 lets you approve
 	@$(BIN)/airlock demo $(if $(ONCE),--once) $(if $(HANDS_ON),--hands-on)
 
-test: setup ## every test
-	@$(BIN)/python -m pytest
+test: setup ## every test, side by side where they do not share a machine's worth of processes
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/unit tests/property tests/integration tests/faults
+	@$(BIN)/python -m pytest -q --durations 10 tests/e2e
 
 test-fast: setup ## unit and property tests, seconds
 	@$(BIN)/python -m pytest tests/unit tests/property -q -n 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -42,6 +44,16 @@ def down() -> None:
     settings = load_settings()
     found = stack.down(settings, _say)
     typer.echo(f"Airlock in {settings.home} {'is stopped' if found else 'was not running'}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def airflow(context: typer.Context) -> None:
+    """Airflow's own command line, configured for the running stack (airlock airflow backfill create ...)."""
+    from include.config.settings import load_settings
+    from include.operations.starting import environment_of_running
+
+    environment = environment_of_running(load_settings())
+    os.execve(sys.executable, [sys.executable, "-m", "airflow", *context.args], environment)  # noqa: S606
 
 
 @app.command()

@@ -89,7 +89,9 @@ def stop_server(home: Path) -> None:
     folder = _socket_dir(data)
     try:
         with _locked(data.parent / "postgres.lock"):
-            done = _run("pg_ctl", ["stop", "-D", str(data), "-m", "fast", "-w", "-t", "60"], _service_owner(data))
+            owner = _service_owner(data)
+            _open_to(owner, data)  # a folder above may have been closed since the start
+            done = _run("pg_ctl", ["stop", "-D", str(data), "-m", "fast", "-w", "-t", "60"], owner)
     except OSError as error:
         raise _file_error(error, data) from None
     if done.returncode != 0 and _socket_dir(data) is not None:

@@ -46,11 +46,13 @@ class HumanAnswer:
 class AirflowClient:
     """One logged-in user of one Airflow."""
 
-    def __init__(self, url: str, *, user: str = "", password: str = "", timeout_secs: float = _TIMEOUT_SECS) -> None:
+    def __init__(
+        self, url: str, *, user: str = "", password: str = "", transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self.user = user
         self._password = password
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_secs, trust_env=False)
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_SECS, trust_env=False, transport=transport)
         self._token = ""
 
     def __enter__(self) -> Self:

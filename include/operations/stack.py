@@ -29,6 +29,7 @@ from include.domain.ids import digest
 from include.domain.times import iso
 from include.operations import processes
 from include.operations.airflow_environment import passwords_file
+from include.operations.private_files import ensure_folder, reason_in
 from include.operations.stack_state import Phase, StackState, load_state, save_state
 
 Report = Callable[[str], None]
@@ -45,7 +46,7 @@ def stack_marker(home: Path) -> str:
 @contextmanager
 def _lock(run: Path, *, patience_secs: float = 0.0) -> Iterator[IO[str] | None]:
     """The stack's lock while it is ours; None when a supervisor holds it."""
-    run.mkdir(parents=True, exist_ok=True)
+    ensure_folder(run)
     deadline = time.monotonic() + patience_secs
     with (run / "stack.lock").open("a") as handle:
         while True:
@@ -80,8 +81,8 @@ def up(settings: Settings, report: Report) -> tuple[StackState, bool]:
     """
     if is_running(settings):
         return _wait_ready(settings, None, report), True
-    settings.run.mkdir(parents=True, exist_ok=True)
-    settings.logs.mkdir(parents=True, exist_ok=True)
+    ensure_folder(settings.run)
+    ensure_folder(settings.logs)
     save_state(settings.run, StackState(Phase.STARTING, "starting the supervisor"))
     with (settings.logs / f"{SUPERVISOR}.log").open("ab") as log:
         child = subprocess.Popen(
@@ -98,6 +99,7 @@ def up(settings: Settings, report: Report) -> tuple[StackState, bool]:
 
 def _wait_ready(settings: Settings, child: subprocess.Popen[bytes] | None, report: Report) -> StackState:
     deadline = time.monotonic() + _STARTS_WITHIN_SECS
+    log = settings.logs / f"{SUPERVISOR}.log"
     said = ""
     while time.monotonic() < deadline:
         state = load_state(settings.run)
@@ -111,19 +113,12 @@ def _wait_ready(settings: Settings, child: subprocess.Popen[bytes] | None, repor
             raise kind(f"the stack did not start: {state.message}")
         if child is not None and child.poll() is not None:
             raise FatalError(
-                f"the stack's supervisor ended with status {child.returncode}: {_last_line(settings)}; "
-                f"its log is {settings.logs / f'{SUPERVISOR}.log'}"
+                f"the stack's supervisor ended with status {child.returncode}: {reason_in(log)}; its log is {log}"
             )
         time.sleep(0.2)
     raise RetryableError(
         f"the stack is not healthy after {_STARTS_WITHIN_SECS:.0f} s ({said}); its logs are in {settings.logs}"
     )
-
-
-def _last_line(settings: Settings) -> str:
-    log = settings.logs / f"{SUPERVISOR}.log"
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-    return lines[-1] if lines else "it said nothing"
 
 
 def down(settings: Settings, report: Report) -> bool:

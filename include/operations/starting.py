@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
 
 from include.bootstrap import database_url, ensure_airflow_database, migrate_ledger, role_holders
 from include.config.settings import Settings
@@ -32,11 +32,13 @@ from include.operations.airflow_settings import (
     load_airflow_settings,
     require_answerable,
 )
-from include.operations.private_files import read_json, write_json
-from include.operations.stack_state import StackState, save_state
+from include.operations.private_files import ensure_folder, read_json, reason_in, write_json
+from include.operations.stack_state import Phase, StackState, load_state, save_state
 from include.operations.supervisor import Supervisor
 
 Report = Callable[[str], None]
+MIN_FREE_BYTES = 300_000_000
+"""Databases and logs of a fresh stack take 150 MB."""
 _HEALTHY_WITHIN_SECS = 180.0
 _GIVE_UP_AFTER_DEATHS = 4
 
@@ -50,6 +52,7 @@ def start_stack(
         ConfigurationError: settings contradict each other, or a port that was asked for is busy.
         AirlockError: a part did not start; parts that did have been ended.
     """
+    _require_space(settings)
     people = load_airflow_settings()
     require_answerable(people, role_holders())
     stack_secrets = ensure_secrets(settings.home, people)
@@ -66,12 +69,9 @@ def start_stack(
         save_state(settings.run, state)
         report(message)
 
-    base = {**components.inherited_environment(), **product_environment(settings, exchange_url=state.exchange_url)}
     say("starting the database")
     airflow_database = _start_database(settings)
-    environment = {**base, **airflow_environment(
-        settings, people, stack_secrets, database=airflow_database, port=airflow_port
-    )}  # fmt: skip
+    environment = process_environment(settings, people, stack_secrets, state, airflow_database)
     say("preparing the databases")
     _migrate(settings, environment, airflow_database)
 
@@ -90,6 +90,47 @@ def start_stack(
     return supervisor, state
 
 
+def process_environment(
+    settings: Settings, people: AirflowSettings, stack_secrets: StackSecrets, state: StackState, database: str
+) -> dict[str, str]:
+    """The whole environment of the stack's processes.
+
+    Args:
+        database: SQLAlchemy URL of Airflow's metadata.
+    """
+    port = int(state.airflow_url.rsplit(":", 1)[1])
+    return {
+        **components.inherited_environment(),
+        **product_environment(settings, exchange_url=state.exchange_url),
+        **airflow_environment(settings, people, stack_secrets, database=database, port=port),
+    }
+
+
+def environment_of_running(settings: Settings) -> dict[str, str]:
+    """The environment of the stack that runs in this home, for Airflow's own command line.
+
+    Raises:
+        ConfigurationError: no stack runs here.
+    """
+    state = load_state(settings.run)
+    if state.phase is not Phase.READY:
+        raise ConfigurationError(f"no stack runs in {settings.home}; start it with `airlock up`")
+    people = load_airflow_settings()
+    secrets = ensure_secrets(settings.home, people)
+    return process_environment(settings, people, secrets, state, _start_database(settings))
+
+
+def _require_space(settings: Settings) -> None:
+    """A disk that fills up during the start ends in a database's confusing last words; say it before."""
+    ensure_folder(settings.home)
+    free = shutil.disk_usage(settings.home).free
+    if free < MIN_FREE_BYTES:
+        raise RetryableError(
+            f"{settings.home}: only {free // 1_000_000} MB free on this disk, the stack needs "
+            f"{MIN_FREE_BYTES // 1_000_000} MB; free some or set another AIRLOCK_HOME"
+        )
+
+
 def _ports(settings: Settings) -> tuple[int, int]:
     fixed = settings.model_fields_set
     airflow = choose_port(settings.airflow_port, setting="AIRLOCK_AIRFLOW_PORT", chosen_by_user="airflow_port" in fixed)
@@ -106,11 +147,12 @@ def _ports(settings: Settings) -> tuple[int, int]:
 def _start_database(settings: Settings) -> str:
     """Make sure the server runs; returns the URL of Airflow's database, beside the ledger on the same server."""
     from include.ledger.connection import parse_url
-    from include.ledger.embedded import AIRFLOW_DATABASE
+    from include.ledger.embedded import AIRFLOW_DATABASE, ensure_database
 
+    url = database_url(settings)
+    ensure_database(url, parse_url(url).database or "airlock")
     ensure_airflow_database(settings)
-    url = parse_url(database_url(settings)).set(database=AIRFLOW_DATABASE)
-    return url.render_as_string(hide_password=False)
+    return parse_url(url).set(database=AIRFLOW_DATABASE).render_as_string(hide_password=False)
 
 
 def _migrate(settings: Settings, environment: Mapping[str, str], airflow_database: str) -> None:
@@ -146,7 +188,8 @@ def _migrate_airflow(settings: Settings, environment: Mapping[str, str], databas
             stdout=out, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if code != 0:
-        raise FatalError(f"Airflow's database could not be prepared (status {code}): {_last_line(log)}; see {log}")
+        kind = RetryableError if "No space left" in log.read_text(errors="replace") else FatalError
+        raise kind(f"Airflow's database could not be prepared (status {code}): {reason_in(log)}; see {log}")
     stamp.write_text(content)
 
 
@@ -193,7 +236,7 @@ def _give_up_on_the_dead(supervisor: Supervisor) -> None:
     for part in supervisor.states():
         if part.name in components.AIRFLOW_PARTS and part.restarts >= _GIVE_UP_AFTER_DEATHS:
             log = supervisor.log_path(part.name)
-            raise FatalError(f"{part.name} keeps dying at start: {_last_line(log)}; its log is {log}")
+            raise FatalError(f"{part.name} keeps dying at start: {reason_in(log)}; its log is {log}")
 
 
 def _load_objects(url: str, people: AirflowSettings, stack_secrets: StackSecrets) -> None:
@@ -216,8 +259,3 @@ def _load_objects(url: str, people: AirflowSettings, stack_secrets: StackSecrets
                 "extra": extra if isinstance(extra, str) or extra is None else json.dumps(extra),
             }  # fmt: skip
             client.put_connection(connection.conn_id, fields)
-
-
-def _last_line(log: Path) -> str:
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"

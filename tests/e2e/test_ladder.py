@@ -7,6 +7,8 @@ then meets another fate at its sign-offs.
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -161,11 +163,11 @@ def write_profile(path: Path, *, min_win_rate: float) -> None:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world() -> Iterator[World]:
     from include.market_data import synthetic
     from include.market_data.importing import import_synthetic
 
-    home = tmp_path_factory.mktemp("ladder") / "home"
+    home = Path(tempfile.mkdtemp(prefix="airlock-ladder-")).resolve()
     patch = pytest.MonkeyPatch()
     patch.setenv("AIRLOCK_HOME", str(home))
     patch.setenv("AIRLOCK_AIRFLOW_PORT", "0")
@@ -196,6 +198,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     finally:
         stack.down(settings, print)
         patch.undo()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_a_person_without_the_role_cannot_answer(world: World) -> None:

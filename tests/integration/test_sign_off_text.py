@@ -1,0 +1,24 @@
+"""What people are shown and what is read back from it are the same digests."""
+
+from __future__ import annotations
+
+from include.config.files import find_profile
+from include.domain.enums import Stage
+from include.operations.answers import read_request
+from include.ports import Ledger
+from include.stages.sign_off import render_request
+from tests.samples import sample_candidate, sample_evidence
+
+
+def test_the_digests_shown_are_the_digests_read_back(ledger: Ledger) -> None:
+    candidate, profile = sample_candidate(), find_profile("five-year")
+    with ledger.begin() as work:
+        work.candidates.register(candidate)
+        shown = [
+            work.evidence.record(sample_evidence(candidate, stage=stage))
+            for stage in (Stage.DATA_GATE, Stage.BACKTEST, Stage.SIMULATION, Stage.QUALIFICATION)
+        ]
+        work.commit()
+    digests, profile_hash = read_request(render_request(candidate, profile, shown))
+    assert digests == tuple(item.digest for item in shown)
+    assert profile_hash == profile.hash
