@@ -13,7 +13,7 @@ from plugins.airflow_compat import final_unless_retryable
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("30 0 * * *", timezone="UTC"),
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     params={

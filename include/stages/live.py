@@ -99,7 +99,7 @@ def observe_deployment(ledger: Ledger, deployment_id: str, now: datetime) -> Dep
         heartbeat_age_secs=max(0.0, (now - beat.beat_at).total_seconds()) if beat else None,
         event_time=beat.event_time if beat else None,
         bars=beat.bars if beat else 0,
-        progress=beat.progress if beat else 0.0,
+        progress=1.0 if deployment.status is DeploymentStatus.COMPLETED else beat.progress if beat else 0.0,
         capital=deployment.capital,
         equity=equity,
         high_water=high_water,

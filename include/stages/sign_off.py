@@ -85,14 +85,18 @@ def render_request(candidate: Candidate, profile: Profile, evidence: Sequence[Re
     return "\n".join(lines)
 
 
-def _criterion_row(stage: Stage, row: Mapping[str, object]) -> str:
-    def number(value: object) -> str:
-        return f"{value:.4g}" if isinstance(value, int | float) else "not measured"
+def _number(value: object) -> str:
+    """Four significant digits, thousands in full: people compare these at a glance."""
+    if not isinstance(value, int | float):
+        return "not measured"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
+
+def _criterion_row(stage: Stage, row: Mapping[str, object]) -> str:
     has_interval = row["low"] is not None and row["high"] is not None
-    interval = f"{number(row['low'])} to {number(row['high'])}" if has_interval else ""
-    wanted = f"{row['metric']} {row['op']} {number(row['threshold'])}"
-    return f"| {stage.value} | {wanted} | {number(row['value'])} | {interval} | {row['verdict']} |"
+    interval = f"{_number(row['low'])} to {_number(row['high'])}" if has_interval else ""
+    wanted = f"{row['metric']} {row['op']} {_number(row['threshold'])}"
+    return f"| {stage.value} | {wanted} | {_number(row['value'])} | {interval} | {row['verdict']} |"
 
 
 def verify_sign_offs(
