@@ -1,4 +1,4 @@
-"""`airlock migrate`: brings the ledger, and Airflow's metadata where it is configured, to the newest schema."""
+"""`airlock migrate`: brings the ledger, and Airflow's metadata and pools where it is configured, up to date."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ import typer
 from include import bootstrap
 from include.config.settings import load_settings
 from include.domain.errors import FatalError
+from include.operations.airflow_settings import load_airflow_settings
 
 app = typer.Typer()
 
 
 @app.command()
 def migrate() -> None:
-    """Create or upgrade the schemas. Safe to run again; the local stack does it by itself."""
+    """Create or upgrade schemas and Airflow's pools. Safe to run again; the local stack does it by itself."""
     settings = load_settings()
     bootstrap.migrate_ledger(settings)
     typer.echo("ledger: newest schema", err=True)
     if os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"):
         bootstrap.ensure_airflow_database(settings)
-        done = subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=False)
-        if done.returncode:
-            raise FatalError(f"airflow db migrate ended with status {done.returncode}; its output is above")
-        typer.echo("airflow: newest schema", err=True)
+        _airflow("db", "migrate")
+        for pool in load_airflow_settings().airflow.pools:
+            _airflow("pools", "set", pool.pool_name, str(pool.pool_slot), pool.pool_description)
+        typer.echo("airflow: newest schema and pools", err=True)
+
+
+def _airflow(*arguments: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "airflow", *arguments], check=False)
+    if done.returncode:
+        raise FatalError(f"airflow {' '.join(arguments[:2])} ended with status {done.returncode}; its output is above")

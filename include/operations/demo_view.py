@@ -27,7 +27,7 @@ class DemoView:
         self.console = console or Console()
         self._live = Live(console=self.console, refresh_per_second=4, transient=True)
         self._started = time.monotonic()
-        self._last: dict[str, str] = {}
+        self._last: dict[str, tuple[str, str]] = {}
         self._last_at = 0.0
 
     def __enter__(self) -> Self:
@@ -56,9 +56,13 @@ class DemoView:
         now = time.monotonic()
         due = now - self._last_at >= _PLAIN_EVERY_SECS
         for climb in climbs:
-            if climb.outcome is Outcome.CLIMBING and (due or self._last.get(climb.name) != climb.rung):
-                self.say(f"{climb.name}: {climb.rung} {climb.done:.0%} {climb.note}".rstrip())
-                self._last[climb.name] = climb.rung
+            if climb.outcome is not Outcome.CLIMBING:
+                continue
+            rung, line = climb.rung, f"{climb.rung} {climb.done:.0%} {climb.note}".rstrip()
+            seen_rung, seen_line = self._last.get(climb.name, ("", ""))
+            if rung != seen_rung or (due and line != seen_line):
+                self.say(f"{climb.name}: {line}")
+                self._last[climb.name] = (rung, line)
                 self._last_at = now
 
     def result(self, title: str, rows: Sequence[tuple[str, str]]) -> None:
