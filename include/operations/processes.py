@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 
 from include.operations.private_files import read_json, write_json
-from include.trading.processes import find_process
+from include.trading.processes import find_process, started_at
 
 MARKER = "AIRLOCK_RUN_STACK"
 
@@ -74,6 +74,25 @@ def find_marked(marker: str) -> list[psutil.Process]:
             if process.pid not in own and process.environ().get(MARKER) == marker:
                 found.append(process)
     return found
+
+
+def survivors(record: ProcessRecord) -> list[psutil.Process]:
+    """What is left of a process's session after its leader has ended: children that lost their parent.
+
+    Every process we start leads a session of its own, and the kernel gives a session's number to nobody else
+    while it has members. (The marker does not find all of them: some programs overwrite their environment when
+    they rename themselves, Airflow's workers among them.)
+    """
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == record.pid:
+                found.append(process)
+    leader = next((process for process in found if process.pid == record.pid), None)
+    with contextlib.suppress(psutil.Error):
+        if leader is not None and not started_at(leader, record.created):
+            return []  # the number belongs to somebody else by now
+    return [process for process in found if process is not leader]
 
 
 def with_children(processes: Iterable[psutil.Process]) -> list[psutil.Process]:

@@ -150,10 +150,12 @@ def down(settings: Settings, report: Report) -> bool:
 
 
 def sweep(settings: Settings) -> int:
-    """End what a killed supervisor left behind: by pid file, then by marker. Returns how many processes there were."""
-    recorded = [process for r in processes.load_records(settings.run) if (process := r.find()) is not None]
+    """End what a killed supervisor left behind: by pid file, session and marker; returns how many it was."""
+    records = processes.load_records(settings.run)
+    recorded = [process for r in records if (process := r.find()) is not None]
+    lost = [process for r in records if r.pid != os.getpid() for process in processes.survivors(r)]
     marked = [p for p in processes.find_marked(stack_marker(settings.home)) if not _is_database(p)]
-    left = {process.pid: process for process in (*recorded, *marked) if process.pid != os.getpid()}
+    left = {process.pid: process for process in (*recorded, *lost, *marked) if process.pid != os.getpid()}
     processes.end(list(left.values()), grace_secs=8.0)
     for record in processes.load_records(settings.run):
         if record.pid != os.getpid():

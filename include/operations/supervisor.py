@@ -107,6 +107,8 @@ class Supervisor:
             living = [process for slot in slots if slot.record and (process := slot.record.find())]
             grace = max(slot.component.grace_secs for slot in slots)
             killed = processes.end(living, grace_secs=grace)
+            lost = [process for slot in slots if slot.record for process in processes.survivors(slot.record)]
+            killed += processes.end(lost, grace_secs=1.0)
             if killed:
                 self.log(f"{killed} process(es) of {', '.join(s.component.name for s in slots)} had to be killed")
             for slot in slots:
@@ -140,9 +142,8 @@ class Supervisor:
         pause = backoff_secs(slot.failures)
         slot.note = f"ended with status {code}; starts again in {pause:.0f} s"
         self.log(f"{slot.component.name} {slot.note}; its log is {self.log_path(slot.component.name)}")
-        orphans = slot.record.find() if slot.record else None
-        if orphans is not None:
-            processes.end([orphans], grace_secs=1.0)
+        if slot.record is not None:
+            processes.end(processes.survivors(slot.record), grace_secs=1.0)
         slot.process, slot.record, slot.due = None, None, now + pause
         slot.restarts += 1
         processes.forget_record(self.run, slot.component.name)

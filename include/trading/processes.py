@@ -64,11 +64,14 @@ def find_process(pid: int, created: float) -> psutil.Process | None:
     """The process that had this pid and start time (seconds since 1970), or None when it has ended."""
     try:
         process = psutil.Process(pid)
-        if abs(process.create_time() - created) > _SAME_START_SECS:
-            return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
+        return process if started_at(process, created) and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
+
+
+def started_at(process: psutil.Process, created: float) -> bool:
+    """Whether a process started then (seconds since 1970). Raises psutil.NoSuchProcess when it has ended."""
+    return abs(float(process.create_time()) - created) <= _SAME_START_SECS
 
 
 def holder_name(pid: int) -> str:

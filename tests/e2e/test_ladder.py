@@ -7,6 +7,7 @@ then meets another fate at its sign-offs.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -387,13 +388,23 @@ def test_servers_listen_on_loopback_only(world: World) -> None:
     assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
 
 
+def session_of(process: psutil.Process) -> int | None:
+    try:
+        return None if process.status() == psutil.STATUS_ZOMBIE else os.getsid(process.pid)
+    except (psutil.Error, OSError):
+        return None  # it has just ended
+
+
 def test_nothing_is_left_running_after_down(world: World) -> None:
     """Last: it takes the stack away."""
     marker = stack.stack_marker(world.settings.home)
     before = processes.find_marked(marker)
+    sessions = {session_of(process) for process in before} - {None}
     assert len(before) >= 6
     assert stack.down(world.settings, print)
     assert processes.find_marked(marker) == []
+    # Airflow's workers overwrite their environment, so the marker alone would not see them; their session stays.
+    assert [p for p in psutil.process_iter() if session_of(p) in sessions] == []
     assert not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in before)
     assert is_free(int(world.url.rsplit(":", 1)[1]))
     assert not stack.is_running(world.settings)

@@ -68,7 +68,8 @@ def test_a_ledger_works_again_after_its_connections_were_cut(ledger: PostgresLed
         assert uow.candidates.all() == []
     run_sql(
         database_url,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        # With a time limit it waits until the sessions have really ended; without one it only asks them to.
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     with ledger.begin() as uow:

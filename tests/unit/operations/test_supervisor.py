@@ -5,10 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from include.operations import processes
 from include.operations.supervisor import Component, Supervisor, backoff_secs
+from tests.waiting import wait_for
 
 
 def component(code: str, name: str = "part", **options) -> Component:
@@ -59,6 +61,35 @@ def test_a_killed_component_starts_again_after_its_pause_and_not_before(supervis
     supervisor.tick(11.0)
     assert pid_of(supervisor) not in (None, first)
     assert supervisor.states()[0].restarts == 1
+
+
+def orphaning(pid_file: Path) -> str:
+    """A component whose child ignores SIGTERM and carries none of the environment it was started with."""
+    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+    return (
+        "import subprocess, sys, time\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], env={{}})\n"
+        f"open({str(pid_file)!r} + '.part', 'w').write(str(child.pid))\n"
+        f"import os; os.rename({str(pid_file)!r} + '.part', {str(pid_file)!r})\n"
+        "time.sleep(600)\n"
+    )
+
+
+@pytest.mark.parametrize("how", ["noticed", "stopped"])
+def test_children_of_a_killed_component_are_ended_though_nothing_names_them(
+    supervisor: Supervisor, tmp_path: Path, how: str
+) -> None:
+    pid_file = tmp_path / "child"
+    supervisor.add([component(orphaning(pid_file))])
+    supervisor.tick(0.0)
+    wait_for(pid_file.exists, secs=20, every=0.01)
+    child = psutil.Process(int(pid_file.read_text()))
+    kill(pid_of(supervisor))
+    if how == "noticed":
+        supervisor.tick(1.0)
+    else:
+        supervisor.stop()
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_component_that_ran_steadily_starts_over_with_the_shortest_pause(supervisor: Supervisor) -> None:
