@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -177,10 +176,3 @@ def run_exchange(
             host=host, port=port,
         ),
     )  # fmt: skip
-
-
-def report_folder(settings: Settings, name: str) -> Path:
-    """Folder of one candidate's or deployment's reports, made when missing."""
-    folder = settings.reports / name
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -50,7 +50,7 @@ class _Run:
     @property
     def folder(self) -> Path:
         """Where this candidate's reports under this profile lie."""
-        return self.settings.reports / f"{self.candidate.name}-{self.candidate.id[:12]}" / self.profile.name
+        return self.settings.report_folder(self.candidate.name, self.candidate.id, self.profile.name)
 
     @property
     def window(self) -> str:

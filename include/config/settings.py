@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     def reports(self) -> Path:
         return self.home / "reports"
 
+    def report_folder(self, candidate: str, candidate_id: str, profile: str) -> Path:
+        """Where a candidate's reports under a profile lie, whoever writes or looks for them."""
+        return self.reports / f"{candidate}-{candidate_id[:12]}" / profile
+
     @property
     def logs(self) -> Path:
         return self.home / "logs"

@@ -141,7 +141,7 @@ def _check(demo: Demo) -> None:
     if demo.live is None or demo.live.mode is not Mode.LIVE or demo.live.fills < MIN_FILLS:
         demo.failures.append(f"live trading: fewer than {MIN_FILLS} fills")
     for climb in demo.climbs:
-        page = demo.settings.reports / f"{climb.name}-{climb.candidate_id[:12]}" / PROFILE / "qualification.html"
+        page = demo.settings.report_folder(climb.name, climb.candidate_id, PROFILE) / "qualification.html"
         if page.is_file():
             demo.reports[climb.name] = str(page)
         elif climb.outcome is not Outcome.CLIMBING:

@@ -14,7 +14,7 @@ from include.config.settings import load_settings
 from include.domain.enums import Stage
 from include.domain.times import parse_utc
 from include.operations.progress import ProgressFile
-from include.operations.tasks.support import judge, load_candidate, record_evidence, report_folder, write_report
+from include.operations.tasks.support import judge, load_candidate, record_evidence, write_report
 
 
 def measure_data(candidate_file: str, profile_name: str, start: str, end: str) -> str:
@@ -29,7 +29,7 @@ def measure_data(candidate_file: str, profile_name: str, start: str, end: str) -
     evidence = run_data_gate(
         candidate, profile, parse_utc(start), parse_utc(end), bootstrap.open_lake(settings), now=datetime.now(UTC),
         progress=ProgressFile(settings.run, candidate.id, Stage.DATA_GATE),
-        report_dir=report_folder(settings, candidate, profile),
+        report_dir=settings.report_folder(candidate.name, candidate.id, profile.name),
     )  # fmt: skip
     record_evidence(ledger, evidence)
     return judge(settings, candidate, evidence)
@@ -47,7 +47,7 @@ def measure_backtest(candidate_id: str, candidate_file: str, profile_name: str, 
     result = run_backtest(
         candidate, profile, parse_utc(start), parse_utc(end), bootstrap.open_lake(settings), now=datetime.now(UTC),
         progress=ProgressFile(settings.run, candidate.id, Stage.BACKTEST),
-        report_dir=report_folder(settings, candidate, profile),
+        report_dir=settings.report_folder(candidate.name, candidate.id, profile.name),
     )  # fmt: skip
     evidence = result.evidence
     record_evidence(ledger, evidence)
@@ -82,7 +82,7 @@ def measure_simulation(candidate_id: str, deployment_id: str, profile_name: str)
     candidate = load_candidate(ledger, candidate_id)
     evidence = measure(
         ledger, deployment_id, candidate, profile, bootstrap.open_lake(settings), now=datetime.now(UTC),
-        report_dir=report_folder(settings, candidate, profile),
+        report_dir=settings.report_folder(candidate.name, candidate.id, profile.name),
     )  # fmt: skip
     record_evidence(ledger, evidence)
     return judge(settings, candidate, evidence)

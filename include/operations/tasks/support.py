@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include import bootstrap
@@ -57,11 +56,6 @@ def record_evidence(ledger: Ledger, evidence: Evidence) -> None:
         work.commit()
 
 
-def report_folder(settings: Settings, candidate: Candidate, profile: Profile) -> Path:
-    """Where this candidate's reports under this profile lie; the command line writes to the same place."""
-    return settings.reports / f"{candidate.name}-{candidate.id[:12]}" / profile.name
-
-
 def write_report(
     settings: Settings, ledger: Ledger, candidate: Candidate, profile: Profile, played: Played | None
 ) -> None:
@@ -72,7 +66,7 @@ def write_report(
     with ledger.begin() as work:
         latest = latest_evidence(work, candidate.id, profile)
     found = [rebuild_evidence(item.document) for stage in Stage if (item := latest[stage]) is not None]
-    folder = report_folder(settings, candidate, profile)
+    folder = settings.report_folder(candidate.name, candidate.id, profile.name)
     report = ReportInput(
         candidate, profile, found, datetime.now(UTC), f"airlock qualify {candidate.name} --profile {profile.name}",
         profile.initial_capital, played.trades if played else None, played.daily if played else None,
