@@ -28,8 +28,9 @@ from include.ledger.unit_of_work import PostgresLedger
 _PREFIX = "airlock-tests-"
 _TEMPLATE = "ledger_template"
 _numbers = itertools.count(1)
-_END_OTHER_SESSIONS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+# With a time limit it waits until the sessions have really ended; without one it only asks them to.
+END_OTHER_SESSIONS = (
+    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
     "WHERE datname = current_database() AND pid <> pg_backend_pid()"
 )
 # As a replica no trigger fires, so neither append-only rules nor foreign keys stand in the way.
@@ -134,7 +135,7 @@ def database_url(_reused_database: str) -> Iterator[str]:
     milliseconds where a new copy takes a hundred. Tests that change the schema, or start processes that might outlive
     them, ask for `fresh_database_url`."""
     yield _reused_database
-    run_sql(_reused_database, _END_OTHER_SESSIONS, _EMPTY_ALL_TABLES)
+    run_sql(_reused_database, END_OTHER_SESSIONS, _EMPTY_ALL_TABLES)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from include.ledger.embedded import ensure_database
 from include.ledger.listening import listen
 from include.ledger.migrations import current_revision, migrate
 from include.ledger.unit_of_work import PostgresLedger
-from tests.postgres import run_sql, with_database
+from tests.postgres import END_OTHER_SESSIONS, run_sql, with_database
 from tests.samples import sample_candidate
 
 _SECRET = "hunter2-very-secret"
@@ -68,9 +68,7 @@ def test_a_ledger_works_again_after_its_connections_were_cut(ledger: PostgresLed
         assert uow.candidates.all() == []
     run_sql(
         database_url,
-        # With a time limit it waits until the sessions have really ended; without one it only asks them to.
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        END_OTHER_SESSIONS,
     )
     with ledger.begin() as uow:
         assert uow.candidates.all() == []
@@ -81,8 +79,7 @@ def test_a_connection_cut_within_a_transaction_stores_nothing(ledger: PostgresLe
         uow.candidates.register(sample_candidate())
         run_sql(
             database_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            END_OTHER_SESSIONS,
         )
         uow.candidates.all()
     with ledger.begin() as uow:
@@ -94,8 +91,7 @@ def test_a_connection_cut_during_the_commit_is_an_unknown_outcome(ledger: Postgr
         uow.candidates.register(sample_candidate())
         run_sql(
             database_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            END_OTHER_SESSIONS,
         )
         uow.commit()
 

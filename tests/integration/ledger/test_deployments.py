@@ -110,7 +110,7 @@ def test_a_listener_whose_server_goes_away_says_so(database_url: str, postgres_s
         name = database_url.split("?", maxsplit=1)[0].rsplit("/", 1)[1]
         run_sql(
             with_database(postgres_server, "postgres"),
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+            f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'",
         )
         with pytest.raises(RetryableError, match="cannot be used now"):
             for _ in range(3):
