@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from include.domain.errors import ConfigurationError
@@ -33,6 +33,18 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL of any PostgreSQL for the ledger; the embedded server when not set."
+    )
+    lake: str = Field(
+        "", description="Where market data lies: a folder or any fsspec URL (s3://bucket/lake); HOME/lake when not set."
+    )
+    historical_node_url: str = Field(
+        "",
+        validation_alias=AliasChoices("HISTORICAL_NODE_URL", "AIRLOCK_HISTORICAL_NODE_URL", "historical_node_url"),
+        description="Address of a historical data node, for example another Airlock's (`airlock node`); "
+        "HISTORICAL_NODE_URL is read too.",
+    )
+    node_token: SecretStr | None = Field(
+        None, description="Bearer token of the data node, asked for by `airlock node` and sent by its readers."
     )
     slack_token: SecretStr | None = Field(
         None, description="Bot token for Slack notices; notices go to a local log when not set."
@@ -89,7 +101,7 @@ class Settings(BaseSettings):
         return self.home / "run"
 
 
-SECRET_FIELDS = frozenset({"database_url", "slack_token"})
+SECRET_FIELDS = frozenset({"database_url", "slack_token", "node_token"})
 
 
 def load_settings(directory: Path | None = None) -> Settings:

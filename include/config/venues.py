@@ -41,6 +41,8 @@ class InstrumentDocument(Document):
 class VenueDocument(Document):
     synthetic: bool
     """True when every bar of the venue was generated; nothing says so more than once."""
+    exchange: str = ""
+    """ccxt's id of the exchange whose public REST bars fill this venue; empty when nothing can be asked."""
     defaults: InstrumentDocument = InstrumentDocument()
     symbols: dict[str, InstrumentDocument]
 
@@ -52,6 +54,7 @@ class VenueFacts:
     name: str
     synthetic: bool
     instruments: Mapping[str, Instrument]
+    exchange: str = ""
 
     def instrument(self, symbol: str) -> Instrument:
         """Raises ConfigurationError when the symbol is not declared for this venue."""
@@ -76,7 +79,7 @@ def load_venues(path: Path) -> Mapping[str, VenueFacts]:
             document = VenueDocument.model_validate(raw)
         except ValidationError as error:
             raise ConfigurationError(one_line(error, f"{path}: {name}")) from None
-        facts[name] = VenueFacts(name, document.synthetic, _instruments(document, f"{path}: {name}"))
+        facts[name] = VenueFacts(name, document.synthetic, _instruments(document, f"{path}: {name}"), document.exchange)
     return MappingProxyType(facts)
 
 
