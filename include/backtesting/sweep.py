@@ -1,0 +1,110 @@
+"""One market, many parameter points: daily returns of each, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from include.backtesting.metrics import sharpe_ratio
+from include.backtesting.portfolio import Market, PortfolioRun, run_portfolio
+from include.domain.bars import FloatArray, IntArray
+from include.domain.errors import ConfigurationError
+from include.ports import Progress, no_progress
+from include.strategies.protocol import Strategy, load_strategy
+
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One parameter point on the market.
+
+    Attributes:
+        index: of the point among those asked for.
+        returns: daily UTC returns, shape (days,); NaN throughout when equity was used up, which no selection prefers.
+        trades: closed trades.
+        net_profit: quote currency at the end.
+    """
+
+    index: int
+    params: Mapping[str, Any]
+    returns: FloatArray
+    trades: int
+    net_profit: float
+
+    @property
+    def sharpe(self) -> float | None:
+        return sharpe_ratio(self.returns) if not np.isnan(self.returns).any() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Trials in the order asked for, without the points that the strategy refused.
+
+    Attributes:
+        day_ms: midnight that begins each day, shape (days,), epoch milliseconds UTC.
+        refused: reasons of the points that the strategy does not accept (a parameter out of its range).
+    """
+
+    day_ms: IntArray
+    trials: tuple[Trial, ...]
+    refused: tuple[str, ...]
+
+    @property
+    def returns(self) -> FloatArray:
+        """Shape (days, trials): time along the rows, as the overfitting statistics want it."""
+        return np.column_stack([trial.returns for trial in self.trials])
+
+
+def run_sweep(
+    strategy: str,
+    points: Sequence[Mapping[str, Any]],
+    market: Market,
+    capital: Decimal,
+    progress: Progress = no_progress,
+) -> Sweep:
+    """Trade every parameter point; two at a time, since the kernels release the interpreter.
+
+    Args:
+        strategy: `module:Class`.
+        market: with enough bars before its start for the largest warm-up; a point that needs more decides later.
+
+    Raises:
+        StrategyError, DataError: a point that the strategy accepts, but then breaks on.
+        ConfigurationError: the strategy accepts none of the points.
+    """
+    built: list[tuple[int, Mapping[str, Any], Strategy]] = []
+    refused: list[str] = []
+    for index, params in enumerate(points):
+        try:
+            built.append((index, params, load_strategy(strategy, params)))
+        except ConfigurationError as error:
+            refused.append(str(error))
+    if not built:
+        raise ConfigurationError(
+            f"strategy {strategy}: none of {len(points)} parameter points is accepted: {refused[0]}"
+        )
+
+    def trade(item: tuple[int, Mapping[str, Any], Strategy]) -> tuple[IntArray, Trial]:
+        index, params, built_strategy = item
+        return _trial(index, params, run_portfolio(built_strategy, market, capital))
+
+    day_ms: IntArray = np.empty(0, dtype=np.int64)
+    trials: list[Trial] = []
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for days, trial in pool.map(trade, built):
+            day_ms = days
+            trials.append(trial)
+            progress(len(trials) / len(built), f"parameter point {len(trials)} of {len(built)}")
+    return Sweep(day_ms, tuple(trials), tuple(refused))
+
+
+def _trial(index: int, params: Mapping[str, Any], run: PortfolioRun) -> tuple[IntArray, Trial]:
+    daily, returns = run.daily, run.returns
+    whole = returns if len(returns) == len(daily.day_ms) else np.full(len(daily.day_ms), np.nan)
+    return daily.day_ms, Trial(index, params, whole, len(run.trades), float(run.curve.profit[-1]))

@@ -1,0 +1,103 @@
+"""How much cost a candidate bears: break-even fee and slippage, found by trading it again at other costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from include.backtesting.portfolio import Market, PortfolioRun, run_portfolio
+from include.domain.instruments import Instrument
+from include.ports import Progress, no_progress
+from include.strategies.protocol import Strategy
+
+MULTIPLES = (Decimal(0), Decimal("0.5"), Decimal(1), Decimal("1.5"), Decimal(2), Decimal(3))
+"""All costs at once: fees, half-spread and slippage."""
+MOST_BPS = Decimal(64)
+"""The search ends here: a candidate that still earns at 64 bps more a fill has nothing to fear from costs."""
+STEP_BPS = Decimal("0.5")
+
+
+@dataclass(frozen=True, slots=True)
+class CostPoint:
+    """The candidate at a multiple of its declared costs."""
+
+    multiple: float
+    net_profit: float
+    trades: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostStudy:
+    """What is left at other costs.
+
+    Attributes:
+        curve: in order of the multiple.
+        break_even_slippage_bps: largest additional slippage a market fill, in whole `STEP_BPS`, at which the net profit
+            is still above zero; None when it is not even at the declared costs.
+        break_even_fee_bps: the same for an additional fee on every fill, market or limit.
+    """
+
+    curve: tuple[CostPoint, ...]
+    break_even_slippage_bps: float | None
+    break_even_fee_bps: float | None
+
+
+def study_costs(
+    strategy: Strategy, market: Market, capital: Decimal, own: PortfolioRun, progress: Progress = no_progress
+) -> CostStudy:
+    """Trade the same bars at other costs. Entries and exits may differ, since worse fills move protective levels.
+
+    Args:
+        own: the run at the declared costs.
+    """
+    done = 0
+
+    def net_profit(change: Callable[[Instrument], Instrument]) -> PortfolioRun:
+        nonlocal done
+        done += 1
+        progress(min(0.99, done / 20), f"costs, run {done}")
+        return run_portfolio(strategy, market.with_instruments(change), capital)
+
+    def point(multiple: Decimal) -> CostPoint:
+        run = own if multiple == 1 else net_profit(lambda i: scaled(i, multiple))
+        return CostPoint(float(multiple), _profit(run), len(run.trades))
+
+    curve = tuple(point(multiple) for multiple in MULTIPLES)
+    if _profit(own) <= 0:
+        return CostStudy(curve, None, None)
+    return CostStudy(
+        curve,
+        _break_even(lambda bps: _profit(net_profit(lambda i: replace(i, slippage_bps=i.slippage_bps + bps))) > 0),
+        _break_even(lambda bps: _profit(net_profit(lambda i: with_fee(i, bps))) > 0),
+    )
+
+
+def scaled(instrument: Instrument, multiple: Decimal) -> Instrument:
+    """The instrument at a multiple of all its costs."""
+    return replace(
+        instrument,
+        maker_fee_rate=instrument.maker_fee_rate * multiple, taker_fee_rate=instrument.taker_fee_rate * multiple,
+        half_spread_bps=instrument.half_spread_bps * multiple, slippage_bps=instrument.slippage_bps * multiple,
+    )  # fmt: skip
+
+
+def with_fee(instrument: Instrument, bps: Decimal) -> Instrument:
+    """The instrument with a fee that much higher on every fill."""
+    more = bps / 10_000
+    return replace(
+        instrument, maker_fee_rate=instrument.maker_fee_rate + more, taker_fee_rate=instrument.taker_fee_rate + more
+    )
+
+
+def _break_even(earns: Callable[[Decimal], bool]) -> float:
+    """Largest number of steps at which it still earns, by bisection; profit is taken to fall as cost grows."""
+    low, high = 0, int(MOST_BPS / STEP_BPS) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if earns(middle * STEP_BPS) else (low, middle)
+    return float(low * STEP_BPS)
+
+
+def _profit(run: PortfolioRun) -> float:
+    return float(run.curve.profit[-1])
