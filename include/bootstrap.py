@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ from include.qualification.candidate import Candidate
 
 if TYPE_CHECKING:
     from include.market_data.lake import ParquetLake
+    from include.market_data.sources.exchange import ExchangeSource
+    from include.market_data.sources.node import NodeSource
     from include.venues.ccxt_venue import CcxtVenue
 
 
@@ -72,10 +74,72 @@ def venue_facts() -> Mapping[str, VenueFacts]:
 
 
 def open_lake(settings: Settings) -> ParquetLake:
-    """The lake of market data under the home folder."""
+    """The lake of market data: under the home folder, or where AIRLOCK_LAKE says.
+
+    Raises:
+        ConfigurationError: an address that cannot be used.
+        RetryableError: the store does not answer.
+    """
     from include.market_data.lake import ParquetLake
 
-    return ParquetLake(settings.lake_root, venue_facts())
+    return ParquetLake(settings.lake_root, venue_facts(), state=settings.lake_state)
+
+
+def exchange_source(settings: Settings, venue: str, url: str = "") -> ExchangeSource:
+    """Bars of the exchange that fills a lake venue, over its public REST.
+
+    Args:
+        url: base address to ask instead of the exchange's own (a sandbox exchange).
+
+    Raises:
+        ConfigurationError: the venue is not declared, or declares no exchange.
+    """
+    from include.market_data.sources.exchange import ExchangeSource
+
+    facts = venue_facts()
+    if venue not in facts:
+        raise ConfigurationError(f"venue {venue!r} is not declared in venues.yaml (known: {', '.join(sorted(facts))})")
+    if not facts[venue].exchange:
+        raise ConfigurationError(f"venue {venue!r}: venues.yaml names no exchange to ask; add `exchange:` to it")
+    return ExchangeSource(facts[venue].exchange, url=url, now=_utc_now)
+
+
+def node_source(settings: Settings, venue: str, url: str = "") -> NodeSource:
+    """Bars of a historical data node.
+
+    Args:
+        venue: which of the node's venues; may be empty where only one has the series.
+        url: address; the configured one when empty.
+
+    Raises:
+        ConfigurationError: there is no address.
+    """
+    from include.market_data.sources.node import NodeSource
+
+    address = url or settings.historical_node_url
+    if not address:
+        raise ConfigurationError("no data node to ask: set HISTORICAL_NODE_URL to its address (http://host:port)")
+    return NodeSource(address, settings.node_token, venue, now=_utc_now)
+
+
+def run_node(settings: Settings, *, host: str, port: int, venue: str, ready: Callable[[str], None]) -> None:
+    """Serve the lake as a historical data node until a signal ends it.
+
+    Args:
+        venue: the only venue served; all when empty.
+        ready: gets the node's address once it accepts requests.
+
+    Raises:
+        ConfigurationError: the port is taken, the venue is not declared, or the address is reachable from elsewhere
+            and no token is set.
+    """
+    from include.market_data.node_process import require_safe_address, serve
+    from include.market_data.node_server import build_app
+
+    require_safe_address(host, token=settings.node_token is not None)
+    if venue and venue not in venue_facts():
+        raise ConfigurationError(f"venue {venue!r} is not declared in venues.yaml (known: {', '.join(venue_facts())})")
+    serve(build_app(open_lake(settings), token=settings.node_token, venue=venue), host, port, ready)
 
 
 def build_notifier(settings: Settings) -> Notifier:
@@ -176,3 +240,7 @@ def run_exchange(
             host=host, port=port,
         ),
     )  # fmt: skip
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     node_token: SecretStr | None = Field(
         None, description="Bearer token of the data node, asked for by `airlock node` and sent by its readers."
     )
+    ingest_venue: str = Field(
+        "synthetic", description="Venue that the scheduled runs of `market_data` fill, one of venues.yaml."
+    )
     slack_token: SecretStr | None = Field(
         None, description="Bot token for Slack notices; notices go to a local log when not set."
     )
@@ -58,6 +61,11 @@ class Settings(BaseSettings):
     )
     exchange_speed: Annotated[float, Field(gt=0)] = Field(
         60.0, description="Market seconds per wall second of the sandbox exchange for live trading."
+    )
+    strategies: str = Field(
+        "",
+        description="Folder of your own strategies, put on Python's path (`airlock new` writes there); "
+        "HOME/strategies when not set.",
     )
     report_time_zone: str = Field("UTC", description="Time zone of the daily report's day and of its 18:00.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe line logged.")
@@ -80,8 +88,21 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     @property
-    def lake_root(self) -> Path:
-        return self.home / "lake"
+    def lake_root(self) -> Path | str:
+        """Folder of the lake (a relative one lies under the home folder), or the URL of the store that holds it."""
+        if "://" in self.lake:
+            return self.lake
+        return self.home / Path(self.lake or "lake").expanduser()
+
+    @property
+    def lake_state(self) -> Path:
+        """Where remote lakes keep their local folders (write lock, staging, import journal)."""
+        return self.home / "lake-state"
+
+    @property
+    def strategies_root(self) -> Path:
+        """Folder that holds the user's own strategy packages."""
+        return Path(self.strategies).expanduser().resolve() if self.strategies else self.home / "strategies"
 
     @property
     def reports(self) -> Path:

@@ -59,10 +59,20 @@ class Mapping(Document):
     """Column names of files without a header row; such files are refused when empty."""
 
     @model_validator(mode="after")
-    def _extras_are_extra(self) -> Mapping:
+    def _columns_are_distinct(self) -> Mapping:
         if taken := sorted(set(self.extras) & set(BAR_COLUMNS)):
             raise ValueError(f"extras: {', '.join(taken)} are standard columns")
+        names = [name.lower() for alternatives in self.names().values() for name in alternatives]
+        for place, given in (("names", names), ("order", [name.lower() for name in self.order])):
+            if twice := sorted({name for name in given if given.count(name) > 1}):
+                raise ValueError(f"{place}: {', '.join(twice)} given twice; a column of the file is one column here")
+        if self.order and (missing := self.find(self.order)[1]):
+            raise ValueError(f"order: no column for {', '.join(missing)}")
         return self
+
+    def names(self) -> dict[str, list[str]]:
+        """Names that each column of the lake may carry in a file, in order of preference."""
+        return {"open_time": self.time.names, **self.prices.model_dump(), **self.extras}
 
     def find(self, found: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         """Match the columns of a file.
@@ -71,10 +81,9 @@ class Mapping(Document):
             Lake column name to the file's column name, and the standard columns that are missing.
         """
         by_key = {name.strip().lower(): name for name in found}
-        wanted = {"open_time": self.time.names, **self.prices.model_dump(), **self.extras}
         matched = {
             ours: by_key[name.lower()]
-            for ours, names in wanted.items()
+            for ours, names in self.names().items()
             for name in reversed(names)
             if name.lower() in by_key
         }

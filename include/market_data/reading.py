@@ -1,4 +1,4 @@
-"""Reading foreign files (Parquet, CSV, CSV in gzip or zip) into lake columns, in chunks, nothing repaired.
+"""Reading foreign files (Parquet, Feather, CSV, CSV in gzip or zip) into lake columns, in chunks, nothing repaired.
 
 Every failure is a DataError in one line: the file, what was expected, what was found.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,16 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from include.domain.bars import PRICE_COLUMNS
 from include.domain.errors import DataError
 from include.market_data.mappings import Mapping, TimeMapping
 from include.market_data.partitions import OPEN_TIME
+from include.market_data.storage import first_line
 
 CSV_BLOCK_BYTES = 8 << 20
+BATCH_ROWS = 1 << 18
+MAX_IMPOSSIBLE_SHARE = 0.5
+"""Of the bars of a file without header: with more of them impossible, the declared order is wrong, not the market."""
 UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 EARLIEST_S, LATEST_S = 978_307_200, 4_102_444_800
 """2001-01-01 and 2100-01-01: no market data lies outside, and inside them the size of a number tells its unit."""
@@ -32,34 +38,49 @@ EARLIEST_S, LATEST_S = 978_307_200, 4_102_444_800
 Columns = dict[str, NDArray[Any]]
 
 
-def read_file(path: Path, mapping: Mapping) -> Iterator[Columns]:
-    """Chunks of one file in its own order: `open_time` int64 epoch milliseconds, everything else float64.
+def read_file(path: Path, mapping: Mapping) -> Iterator[tuple[Columns, float]]:
+    """Chunks of one file in its own order, each with the share of the file that has been read.
+
+    `open_time` is int64 epoch milliseconds, everything else float64.
 
     Raises:
         DataError: missing, empty, truncated or unreadable file, missing columns, a cell that is no number, times that
-            cannot be placed. Chunks handed out before that must be dropped by the caller.
+            cannot be placed, columns in another order than the mapping says. Chunks handed out before that must be
+            dropped by the caller.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty")
     try:
-        yield from _parquet(path, mapping) if path.suffix == ".parquet" else _csv(path, mapping)
-    except (OSError, EOFError, UnicodeDecodeError, zipfile.BadZipFile, pa.ArrowException) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: cannot be read ({reason})") from None
+        yield from _READERS.get(path.suffix.lower(), _csv)(path, mapping)
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
-def _parquet(path: Path, mapping: Mapping) -> Iterator[Columns]:
+def _parquet(path: Path, mapping: Mapping) -> Iterator[tuple[Columns, float]]:
     with pq.ParquetFile(path, memory_map=True) as file:
         matched = _matched(path, mapping, file.schema_arrow.names)
-        for batch in file.iter_batches(columns=list(dict.fromkeys(matched.values())), batch_size=1 << 19):
-            yield _convert(path, pa.Table.from_batches([batch]), matched, mapping.time)
+        batches = file.iter_batches(columns=list(dict.fromkeys(matched.values())), batch_size=BATCH_ROWS)
+        rows, total = 0, max(1, file.metadata.num_rows)
+        for batch in batches:
+            rows += len(batch)
+            yield _convert(path, pa.Table.from_batches([batch]), matched, mapping.time), rows / total
 
 
-def _csv(path: Path, mapping: Mapping) -> Iterator[Columns]:
+def _feather(path: Path, mapping: Mapping) -> Iterator[tuple[Columns, float]]:
+    with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as file:
+        matched = _matched(path, mapping, file.schema.names)
+        wanted, batches = list(dict.fromkeys(matched.values())), file.num_record_batches
+        for index in range(batches):
+            table = pa.Table.from_batches([file.get_batch(index)]).select(wanted)
+            yield _convert(path, table, matched, mapping.time), (index + 1) / batches
+
+
+def _csv(path: Path, mapping: Mapping) -> Iterator[tuple[Columns, float]]:
     with _text(path) as stream:
         first, sample = _first_rows(stream)
+        size = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         header = not _is_number(first[0])
         if not header and not mapping.order:
@@ -81,7 +102,16 @@ def _csv(path: Path, mapping: Mapping) -> Iterator[Columns]:
             convert_options=pacsv.ConvertOptions(column_types=types, include_columns=list(types)),
         )
         for batch in reader:
-            yield _convert(path, pa.Table.from_batches([batch]), matched, mapping.time)
+            columns = _convert(path, pa.Table.from_batches([batch]), matched, mapping.time)
+            if not header:
+                _require_order(path, columns, mapping)
+            yield columns, min(1.0, stream.tell() / size)
+
+
+_READERS = {".parquet": _parquet, ".feather": _feather}
+_UNREADABLE = (
+    OSError, EOFError, UnicodeDecodeError, zlib.error, zipfile.BadZipFile, NotImplementedError, pa.ArrowException,
+)  # fmt: skip
 
 
 @contextmanager
@@ -121,9 +151,32 @@ def _is_number(cell: str) -> bool:
 def _matched(path: Path, mapping: Mapping, found: list[str]) -> dict[str, str]:
     matched, missing = mapping.find(found)
     if missing:
-        raise DataError(f"{path}: columns {', '.join(missing)} not found by mapping {mapping.name!r}; the file has "
-                        f"{', '.join(found)}")  # fmt: skip
+        wanted = ", ".join(
+            f"{ours} ({' or '.join(names)})" for ours, names in mapping.names().items() if ours in missing
+        )
+        raise DataError(
+            f"{path}: no column for {wanted} of mapping {mapping.name!r}; the file has {', '.join(found)}: choose or"
+            " write another --mapping"
+        )
+    keys = [name.strip().lower() for name in found]
+    if twice := [ours for ours, theirs in matched.items() if keys.count(theirs.strip().lower()) > 1]:
+        raise DataError(
+            f"{path}: has {', '.join(twice)} more than once; leave the right one in it, or name it in a mapping"
+        )
     return matched
+
+
+def _require_order(path: Path, columns: Columns, mapping: Mapping) -> None:
+    """Refuse a column order that the rows contradict: nothing but the mapping says which column is which."""
+    opened, high, low, close = (columns[name] for name in PRICE_COLUMNS)
+    moved = ~((high == low) & (opened == close) & (opened == high))
+    impossible = moved & ((high < np.fmax(opened, close)) | (low > np.fmin(opened, close)))
+    share = int(np.count_nonzero(impossible)) / max(1, int(np.count_nonzero(moved)))
+    if share > MAX_IMPOSSIBLE_SHARE:
+        raise DataError(
+            f"{path}: no header row, and in the order of mapping {mapping.name!r} {share:.0%} of the bars have a high "
+            "or low that cannot be; check the mapping's order"
+        )
 
 
 def _time_type(cell: str) -> pa.DataType:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from include.commands.data import app
-from include.domain.errors import AirlockError
+from include.domain.errors import AirlockError, DataError
 from tests.market import bars, table
 
 HOUR = ["--from", "2020-10-01", "--to", "2020-10-01T01:00:00"]
@@ -54,6 +54,8 @@ def test_import_gate_list_show_and_fingerprint_speak_json(home: Path) -> None:
     assert json.loads(out)["fingerprint"] == gate["fingerprint"]
     _, out = run("fingerprint", "--venue", "synthetic", "--symbol", "BTC/USDT", *HOUR)
     assert out.strip() == gate["fingerprint"]
+    with pytest.raises(DataError, match=r"no bars from 2031.*stored 2020-10-01T00:00:00Z to 2020-10-01T00:59:00Z"):
+        run("fingerprint", *GATE[1:5], "--from", "2031-01-01", "--to", "2031-01-02")
 
 
 def test_people_get_tables(home: Path) -> None:
@@ -72,15 +74,34 @@ def test_files_come_in_by_mapping_name_or_file(home: Path) -> None:
     assert run(*arguments, "--symbol", "BTC/USDT", "--json")[0] == 0
     repeat = json.loads(run(*arguments, "--symbol", "BTC/USDT", "--mapping", "default", "--json")[1])
     assert repeat["imported"][0]["rows_known"] == 60
+    narrow = ["--from", "2024-01-30T22:10", "--to", "2024-01-30T22:20"]
+    cut = json.loads(run(*arguments, "--symbol", "BTC/USDT", *narrow, "--json")[1])
+    assert set(cut["imported"][0]) == {
+        "series", "venue", "symbol", "timeframe", "rows_added", "rows_known", "rows_enriched", "partitions", "first",
+        "last",
+    }  # fmt: skip
+    assert cut["imported"][0]["rows_known"] == 10
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["import", "--source", "csv"], "--path: needed"),
+        (["import", "--source", "csv"], "--path, --venue, --symbol: needed with --source csv"),
         (["import", "--source", "csv", "--path", "x", "--venue", "v"], "--symbol: needed"),
+        (["import", "--source", "ccxt", "--symbol", "S"], "--venue: needed with --source ccxt"),
+        (["import", "--source", "ccxt", "--venue", "v", "--symbol", "S"], "'v' is not declared"),
+        (["import", "--source", "ccxt", "--venue", "synthetic", "--symbol", "S"], "names no exchange to ask"),
+        (["import", "--source", "ccxt", "--venue", "v", "--symbol", "S", "--path", "x"], "--path: not for"),
+        (["import", "--source", "node", "--venue", "v", "--symbol", "S"], "set HISTORICAL_NODE_URL"),
+        (["import", "--source", "node", "--venue", "v", "--symbol", "S", "--seed", "1"], "--seed: not for"),
         (["import", "--source", "synthetic", "--mapping", "default"], "--mapping: not for --source synthetic"),
+        (["import", "--source", "synthetic", "--url", "x", "--path", "y"], "--path, --url: not for --source synthetic"),
         (["import", "--source", "synthetic", "--timeframe", "5m"], "has 1m bars only"),
+        (["import", "--source", "synthetic", "--venue", "binance-usdm"], "not declared synthetic"),
+        (["import", "--source", "synthetic", "--from", "2021-02-01", "--to", "2021-01-01"], "not before --to"),
+        (["fingerprint", *GATE[1:5], "--from", "2021-02-01", "--to", "2021-02-01"], "not before --to"),
+        ([*GATE, "--symbol", "BTCUSDT"], "BTCUSDT named twice"),
+        ([*SYNTHETIC, "--symbol", "btc-usdt"], "BTCUSDT named twice"),
         (["import", "--source", "csv", "--path", "no/such", "--venue", "v", "--symbol", "S"], "no such file"),
         (["import", "--source", "csv", "--path", "x", "--venue", "v", "--symbol", "S", "--mapping", "m"], "nor one of"),
         (["import", "--source", "csv", "--path", "x", "--venue", "v", "--symbol", "S", "--seed", "1"], "--seed: not"),

@@ -13,12 +13,17 @@ from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from include import bootstrap
+from include.config.settings import Settings
 from include.domain.bars import Bar
 from include.domain.enums import Side
 from include.domain.times import Timeframe, parse_utc
+from include.market_data.sources.exchange import ExchangeSource
+from include.market_data.sources.protocol import Request
 from include.venues.ccxt_venue import CcxtVenue
 from include.venues.pacer import SandboxPacer
 from tests.integration.venues.sandbox import order
@@ -129,3 +134,16 @@ def test_a_wrong_request_is_one_clear_line_and_exit_code_2(home: Path, arguments
     assert (refused.returncode, refused.stdout) == (2, "")
     assert words in refused.stderr.strip().splitlines()[-1]
     assert "Traceback" not in refused.stderr
+
+
+def test_the_history_it_serves_is_the_lake_it_replays_to_whoever_asks_it_as_an_exchange(home: Path) -> None:
+    stored = bootstrap.open_lake(Settings(home=home)).bars(
+        "synthetic", "ETH/USDT", Timeframe(60), parse_utc("2024-01-01"), parse_utc(FROM)
+    )
+    with exchange(home, "--speed", "step") as (_, ready):
+        source = ExchangeSource("binanceusdm", url=str(ready["url"]), now=parse_utc(FROM))
+        chunks = list(source.chunks(Request("ETH/USDT", Timeframe(60))))
+    assert [len(chunk.columns["open_time"]) for chunk in chunks] == [1_000, 440]
+    for name in ("open_time", "open", "high", "low", "close", "volume"):
+        found = np.concatenate([chunk.columns[name] for chunk in chunks])
+        np.testing.assert_array_equal(found, getattr(stored, name), err_msg=name)

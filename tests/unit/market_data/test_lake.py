@@ -1,52 +1,26 @@
-"""The lake: stores rows as they come, refuses contradictions, publishes all or nothing, notices corruption."""
+"""The lake's rules, wherever it lies: rows as they come, foreign and old files, memory; see also `lake_contract`."""
 
 from __future__ import annotations
 
+import gc
 import json
+import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from include.domain.errors import ConfigurationError, DataError, RetryableError
-from include.domain.times import from_ms, to_ms
+from include.market_data.lake import ParquetLake
+from include.market_data.partitions import MANIFEST_KEY, read_partition
 from include.market_data.series import Series
-from include.ports import UNFINISHED_BARS
+from include.market_data.storage import open_storage
 from tests.market import MINUTE, NOW, START, bars, filled_lake, lake_at, minutes, table, take
 
-
-def _files(root: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*.parquet")}
-
-
-def test_what_went_in_comes_out_bit_by_bit(tmp_path: Path) -> None:
-    filled = filled_lake(tmp_path)
-    read = filled.lake.bars("synthetic", "BTCUSDT", MINUTE, START, filled.end)
-    for name in ("open_time", "open", "high", "low", "close", "volume"):
-        assert np.array_equal(getattr(read, name), filled.columns[name]), name
-    assert filled.lake.span("synthetic", "BTC/USDT", MINUTE) == (START, filled.end - minutes(1))
-
-
-def test_folders_are_named_by_venue_symbol_timeframe_and_month(tmp_path: Path) -> None:
-    filled = filled_lake(tmp_path)
-    assert sorted(_files(filled.lake.root)) == [
-        f"venue=synthetic/symbol=BTCUSDT/timeframe=1m/2024-{month}.parquet" for month in ("01", "02")
-    ]
-
-
-def test_a_window_is_start_inclusive_and_end_exclusive(tmp_path: Path) -> None:
-    filled = filled_lake(tmp_path)
-    read = filled.lake.bars("synthetic", "BTC/USDT", MINUTE, START + minutes(10), START + minutes(13))
-    assert read.open_time.tolist() == [to_ms(START + minutes(i)) for i in (10, 11, 12)]
-
-
-def test_extra_columns_are_kept_and_handed_out(tmp_path: Path) -> None:
-    lake, columns = lake_at(tmp_path), bars(20)
-    columns["count"] = np.arange(20, dtype=np.float64)
-    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(columns), source="test", now=NOW)
-    read = lake.bars("synthetic", "BTC/USDT", MINUTE, START, START + minutes(20))
-    assert read.extras["count"].tolist() == list(range(20))
+BTC = Series.named("synthetic", "BTC/USDT", MINUTE)
 
 
 def test_defects_are_stored_as_they_came_and_refused_only_by_bars(tmp_path: Path) -> None:
@@ -59,25 +33,6 @@ def test_defects_are_stored_as_they_came_and_refused_only_by_bars(tmp_path: Path
         lake.bars("synthetic", "BTC/USDT", MINUTE, START, START + minutes(5))
 
 
-def test_ingesting_the_same_rows_again_changes_nothing(tmp_path: Path) -> None:
-    filled = filled_lake(tmp_path)
-    before = _files(filled.lake.root)
-    report = filled.lake.ingest("synthetic", "BTC/USDT", MINUTE, table(filled.columns), source="again", now=NOW)
-    assert (report.rows_added, report.rows_known, report.partitions) == (0, 4_000, ())
-    assert _files(filled.lake.root) == before
-
-
-def test_an_overlap_that_is_equal_adds_only_what_is_new(tmp_path: Path) -> None:
-    lake, columns = lake_at(tmp_path), bars(30)
-    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(take(columns, slice(0, 20))), source="a", now=NOW)
-    report = lake.ingest("synthetic", "BTC/USDT", MINUTE, table(take(columns, slice(15, 30))), source="b", now=NOW)
-    assert (report.rows_added, report.rows_known) == (10, 5)
-    assert np.array_equal(
-        lake.bars("synthetic", "BTC/USDT", MINUTE, START, START + minutes(30)).close, columns["close"]
-    )
-    assert lake.summary(Series.named("synthetic", "BTC/USDT", MINUTE)).sources == ("a", "b")
-
-
 def test_a_hole_can_be_filled_later_and_rows_stay_in_order(tmp_path: Path) -> None:
     lake, columns = lake_at(tmp_path), bars(30)
     hole = np.r_[0:10, 20:30]
@@ -87,83 +42,11 @@ def test_a_hole_can_be_filled_later_and_rows_stay_in_order(tmp_path: Path) -> No
     assert np.array_equal(read.close, columns["close"])
 
 
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda c: c["close"].__setitem__(7, 99.5), "close="),
-        (lambda c: c["volume"].__setitem__(7, np.nan), "volume="),
-    ],
-)
-def test_a_contradiction_is_reported_and_changes_nothing(tmp_path: Path, change, says: str) -> None:  # type: ignore[no-untyped-def]
-    filled = filled_lake(tmp_path)
-    before = _files(filled.lake.root)
-    other = {name: values.copy() for name, values in filled.columns.items()}
-    change(other)
-    with pytest.raises(DataError, match="2024-01-30T22:07:00Z is stored with " + says) as refused:
-        filled.lake.ingest("synthetic", "BTC/USDT", MINUTE, table(other), source="other", now=NOW)
-    assert "\n" not in str(refused.value)
-    assert _files(filled.lake.root) == before
-
-
 def test_a_repeated_row_that_is_new_to_the_lake_is_a_contradiction_too(tmp_path: Path) -> None:
     filled = filled_lake(tmp_path)
     doubled = take(filled.columns, np.r_[0:10, 9])
     with pytest.raises(DataError, match=r"rows=1\.0, again has 2\.0"):
         filled.lake.ingest("synthetic", "BTC/USDT", MINUTE, table(doubled), source="again", now=NOW)
-
-
-def test_a_failing_symbol_keeps_the_whole_batch_out(tmp_path: Path) -> None:
-    filled = filled_lake(tmp_path)
-    before = _files(filled.lake.root)
-    broken = {**filled.columns, "close": filled.columns["close"] + 1.0}
-    with pytest.raises(DataError), filled.lake.batch() as batch:
-        batch.add(Series.named("synthetic", "ETH/USDT", MINUTE), bars(100), source="x", now=NOW)
-        batch.add(Series.named("synthetic", "BTC/USDT", MINUTE), broken, source="x", now=NOW)
-        batch.publish()
-    assert _files(filled.lake.root) == before
-
-
-def test_leaving_a_batch_without_publishing_leaves_no_trace(tmp_path: Path) -> None:
-    lake = lake_at(tmp_path)
-    with lake.batch() as batch:
-        batch.add(Series.named("synthetic", "ETH/USDT", MINUTE), bars(100), source="x", now=NOW)
-    assert _files(lake.root) == {}
-
-
-def test_what_a_killed_import_left_behind_is_removed_by_the_next(tmp_path: Path) -> None:
-    lake = lake_at(tmp_path)
-    remains = lake.root / ".staging" / "old" / "000000.parquet"
-    remains.parent.mkdir(parents=True)
-    remains.write_bytes(b"half a file")
-    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(bars(10)), source="x", now=NOW)
-    assert not remains.exists()
-    assert len(lake.summaries()) == 1
-
-
-def test_a_second_writer_is_told_to_wait(tmp_path: Path) -> None:
-    lake = lake_at(tmp_path)
-    with lake.batch(), pytest.raises(RetryableError, match="another import is writing"), lake.batch():
-        pass
-
-
-@pytest.mark.parametrize("damage", ["truncate", "garbage", "empty", "foreign", "flip"])
-def test_a_damaged_partition_is_named_and_never_read(tmp_path: Path, damage: str) -> None:
-    filled = filled_lake(tmp_path)
-    path = next(p for p in sorted(filled.lake.root.rglob("*.parquet")))
-    content = path.read_bytes()
-    if damage == "foreign":
-        pq.write_table(table(bars(10)), path)
-    else:
-        flipped = bytearray(content)
-        flipped[len(content) // 3] ^= 0xFF
-        path.write_bytes(
-            {"truncate": content[: len(content) // 2], "garbage": b"PAR1 no", "empty": b"", "flip": bytes(flipped)}[
-                damage
-            ]
-        )
-    with pytest.raises(DataError, match=r"2024-01\.parquet") as refused:
-        filled.lake.bars("synthetic", "BTC/USDT", MINUTE, START, filled.end)
-    assert "\n" not in str(refused.value)
 
 
 def test_a_partition_whose_content_was_exchanged_does_not_get_a_fingerprint(tmp_path: Path) -> None:
@@ -178,24 +61,146 @@ def test_a_partition_whose_content_was_exchanged_does_not_get_a_fingerprint(tmp_
         filled.lake.fingerprint("synthetic", ["BTC/USDT"], MINUTE, START, filled.end)
 
 
-def test_bars_that_had_not_closed_when_ingested_are_remembered(tmp_path: Path) -> None:
-    lake, columns = lake_at(tmp_path), bars(10)
-    during_last = START + minutes(9)
-    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(columns), source="early", now=during_last)
-    rows = lake.rows("synthetic", "BTC/USDT", MINUTE, START, START + minutes(10))
-    assert json.loads(rows.schema.metadata[UNFINISHED_BARS]) == [to_ms(during_last)]
-    earlier = lake.rows("synthetic", "BTC/USDT", MINUTE, START, START + minutes(9))
-    assert json.loads(earlier.schema.metadata[UNFINISHED_BARS]) == []
-
-
-def test_a_missing_symbol_and_an_empty_window_are_different_messages(tmp_path: Path) -> None:
+def test_a_parquet_file_that_is_not_the_lakes_own_is_named_and_never_read(tmp_path: Path) -> None:
     filled = filled_lake(tmp_path)
-    later = from_ms(to_ms(filled.end) + 10 * 60_000)
-    with pytest.raises(DataError, match="synthetic DOGEUSDT 1m: not in the lake"):
-        filled.lake.bars("synthetic", "DOGE/USDT", MINUTE, START, filled.end)
-    with pytest.raises(DataError, match=r"no bars from .* stored 2024-01-30T22:00:00Z to"):
-        filled.lake.bars("synthetic", "BTC/USDT", MINUTE, later, later + minutes(5))
-    assert len(filled.lake.rows("synthetic", "BTC/USDT", MINUTE, later, later + minutes(5))) == 0
+    pq.write_table(table(bars(10)), min(filled.lake.root.rglob("*.parquet")))
+    with pytest.raises(DataError, match=r"2024-01\.parquet: has no Airlock manifest"):
+        filled.lake.bars("synthetic", "BTC/USDT", MINUTE, START, filled.end)
+
+
+@pytest.mark.parametrize(
+    ("taken", "put", "says"),
+    [
+        ("venue=synthetic/symbol=BTCUSDT/timeframe=1m/2024-01.parquet", "2024-02.parquet", "synthetic BTCUSDT 1m from"),
+        ("venue=synthetic/symbol=ETHUSDT/timeframe=1m/2024-01.parquet", "2024-01.parquet", "synthetic ETHUSDT 1m from"),
+    ],
+    ids=["another month", "another symbol"],
+)
+def test_a_partition_in_the_place_of_another_is_named_and_never_read_or_added_to(
+    tmp_path: Path, taken: str, put: str, says: str
+) -> None:
+    filled = filled_lake(tmp_path)
+    filled.lake.ingest("synthetic", "ETH/USDT", MINUTE, table(bars(4_000, seed=2)), source="test", now=NOW)
+    root = tmp_path / "lake"
+    shutil.copy(root / taken, root / BTC.folder / put)
+    for use in (
+        filled.lake.summaries,
+        lambda: filled.lake.fingerprint("synthetic", ["BTC/USDT"], MINUTE, START, filled.end),
+        lambda: filled.lake.ingest("synthetic", "BTC/USDT", MINUTE, table(filled.columns), source="again", now=NOW),
+    ):
+        with pytest.raises(DataError, match=f"{put}: holds {says} .* does not belong there; delete it"):
+            use()
+
+
+def test_a_merge_does_not_vouch_for_content_that_was_exchanged(tmp_path: Path) -> None:
+    filled = filled_lake(tmp_path, count=60)
+    (path,) = filled.lake.root.rglob("*.parquet")
+    forged = pq.read_table(path)
+    closes = forged.column("close").to_numpy() + 0.01
+    pq.write_table(forged.set_column(forged.column_names.index("close"), "close", [closes]), path)
+    later = table(take(bars(120), slice(60, 120)))
+    with pytest.raises(DataError, match="content differs from its manifest"):
+        filled.lake.ingest("synthetic", "BTC/USDT", MINUTE, later, source="later", now=NOW)
+
+
+@pytest.mark.parametrize("folder", ["timeframe=7q", "timeframe=60s", "timeframe="])
+def test_a_file_under_a_name_that_no_series_has_is_named(tmp_path: Path, folder: str) -> None:
+    filled = filled_lake(tmp_path, count=60)
+    (path,) = filled.lake.root.rglob("*.parquet")
+    stray = path.parent.with_name(folder)
+    stray.mkdir()
+    shutil.copy(path, stray)
+    with pytest.raises(DataError, match=f"{folder}/2024-01.parquet: not a file of a lake .*; move it away"):
+        filled.lake.summaries()
+
+
+def test_files_written_before_a_manifest_knew_of_repairs_are_still_read(tmp_path: Path) -> None:
+    filled = filled_lake(tmp_path)
+    window = ("synthetic", ["BTC/USDT"], MINUTE, START, filled.end)
+    before = filled.lake.fingerprint(*window)
+    for path in filled.lake.root.rglob("*.parquet"):
+        stored = pq.read_table(path)
+        manifest = json.loads(stored.schema.metadata[MANIFEST_KEY])
+        del manifest["repairs"], manifest["series"]
+        nullable = pa.schema([field.with_nullable(True) for field in stored.schema])
+        old = stored.cast(nullable).replace_schema_metadata({MANIFEST_KEY: json.dumps(manifest).encode()})
+        pq.write_table(old, path, compression="zstd", write_page_checksum=True)
+    reopened = lake_at(tmp_path)
+    assert reopened.fingerprint(*window) == before
+    assert reopened.partitions(BTC)[0].manifest.repairs == []
+    again = reopened.ingest("synthetic", "BTC/USDT", MINUTE, table(filled.columns), source="again", now=NOW)
+    assert again.rows_added == 0
+
+
+def test_a_file_replaced_between_its_manifest_and_its_rows_is_not_read_as_if_it_were_the_same(tmp_path: Path) -> None:
+    lake, columns = lake_at(tmp_path), bars(20)
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(take(columns, slice(0, 10))), source="a", now=NOW)
+    (stale,) = lake.partitions(BTC)
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(columns), source="b", now=NOW)
+    with pytest.raises(RetryableError, match="was replaced while it was read"):
+        read_partition(open_storage(lake.root), stale)
+
+
+def test_reading_goes_on_while_an_import_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = bars(20)
+    lake, importer = lake_at(tmp_path), lake_at(tmp_path)
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(take(columns, slice(0, 10))), source="a", now=NOW)
+    opened = lake._storage.open
+
+    def after_an_import(key: str) -> pa.NativeFile:
+        importer.ingest("synthetic", "BTC/USDT", MINUTE, table(columns), source="b", now=NOW)
+        return opened(key)
+
+    monkeypatch.setattr(lake._storage, "open", after_an_import)
+    assert len(lake.bars("synthetic", "BTC/USDT", MINUTE, START, START + minutes(20))) == 20
+
+
+def test_months_with_and_without_an_extra_column_are_read_as_one_with_nan(tmp_path: Path) -> None:
+    lake, columns = lake_at(tmp_path), bars(4_000)
+    second = columns["open_time"] >= 1_706_745_600_000
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(take(columns, ~second)), source="a", now=NOW)
+    with_count = {**take(columns, second), "count": np.ones(int(second.sum()))}
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(with_count), source="b", now=NOW)
+    read = lake.bars("synthetic", "BTC/USDT", MINUTE, START, START + minutes(4_000))
+    assert np.array_equal(read.extras["count"], np.where(second, 1.0, np.nan), equal_nan=True)
+
+
+def test_a_symbol_that_gains_an_extra_column_says_so_and_an_empty_one_is_no_news(tmp_path: Path) -> None:
+    lake, columns = lake_at(tmp_path), bars(20)
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(columns), source="a", now=NOW)
+    window = ("synthetic", ["BTC/USDT"], MINUTE, START, START + minutes(20))
+    before = lake.fingerprint(*window)
+    empty = {**columns, "count": np.full(20, np.nan)}
+    assert lake.ingest("synthetic", "BTC/USDT", MINUTE, table(empty), source="b", now=NOW).partitions == ()
+    assert lake.fingerprint(*window) == before
+    some = {**columns, "count": np.where(np.arange(20) < 5, 7.0, np.nan)}
+    report = lake.ingest("synthetic", "BTC/USDT", MINUTE, table(some), source="c", now=NOW)
+    assert (report.rows_added, report.rows_known, report.rows_enriched, report.partitions) == (0, 20, 5, ("2024-01",))
+    assert lake.fingerprint(*window) != before
+    assert lake.summary(BTC).sources == ("a", "c")
+
+
+def _peak_of_reading(lake: ParquetLake, symbols: tuple[str, ...]) -> int:
+    """Most bytes of arrays alive at once while symbols are read one after another."""
+    gc.collect()
+    tracemalloc.start()
+    for symbol in symbols:
+        assert len(lake.bars("synthetic", symbol, MINUTE, START, START + minutes(90_000))) == 90_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_the_number_of_symbols(tmp_path: Path) -> None:
+    lake, columns = lake_at(tmp_path), table(bars(90_000))
+    symbols = ("BTC/USDT", "ETH/USDT", "SOL/USDT", "AVAX/USDT", "MATIC/USDT")
+    for symbol in symbols:
+        lake.ingest("synthetic", symbol, MINUTE, columns, source="x", now=NOW)
+    decoded = pa.total_allocated_bytes()
+    one = _peak_of_reading(lake, symbols[:1])
+    assert one < 1.5 * columns.nbytes, "a window is decoded into place, not collected and joined"
+    assert _peak_of_reading(lake, symbols) < 1.2 * one
+    assert pa.total_allocated_bytes() - decoded < 0.2 * columns.nbytes, "decoded months are let go"
 
 
 @pytest.mark.parametrize(("venue", "symbol"), [("../up", "BTC/USDT"), ("Upper", "BTC/USDT"), ("ok", "..")])
