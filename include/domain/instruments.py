@@ -13,6 +13,15 @@ def symbol_id(symbol: str) -> str:
     return symbol.replace("/", "").replace("-", "").split(":")[0].upper()
 
 
+DERIVED = "~"
+"""Joins a lake venue's name and that of a series derived from its bars (`bitfinex~repaired`)."""
+
+
+def base_venue(venue: str) -> str:
+    """The declared venue behind a derived one; instruments and whether bars were generated are that venue's."""
+    return venue.partition(DERIVED)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """One market on one venue. Prices in quote currency, quantities in base currency, rates as fractions."""

@@ -1,4 +1,4 @@
-"""The lake: Parquet by venue, symbol, timeframe and month under one folder. Implements `ports.MarketData`.
+"""The lake: Parquet by venue, symbol, timeframe and month, in a folder or store. Implements `ports.MarketData`.
 
 `venue=V/symbol=BTCUSDT/timeframe=1m/2024-01.parquet`; reading holds one symbol at a time; writing goes through
 `batch` alone.
@@ -6,11 +6,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,30 +18,37 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from include.domain.bars import BAR_COLUMNS, Bars
 from include.domain.errors import ConfigurationError, DataError
-from include.domain.instruments import Instrument, symbol_id
+from include.domain.instruments import Instrument, base_venue, symbol_id
 from include.domain.times import Timeframe, from_ms, iso, to_ms
 from include.market_data.partitions import (
     Columns,
-    Manifest,
     Partition,
+    ReplacedError,
+    chained_fingerprint,
     content_digest,
     extras_of,
+    load_partition,
     month_name,
     month_of,
-    read_manifest,
     read_partition,
+    require_content,
     to_columns,
     to_table,
 )
 from include.market_data.publishing import IngestBatch, IngestReport, open_batch
-from include.market_data.series import Series
-from include.ports import UNFINISHED_BARS
+from include.market_data.series import PARTITIONS, Series
+from include.market_data.storage import in_parallel, open_storage
+from include.ports import REPAIRS, UNFINISHED_BARS
 
 T = TypeVar("T")
 U = TypeVar("U")
+
+_again_when_replaced = retry(retry=retry_if_exception_type(ReplacedError), stop=stop_after_attempt(3), reraise=True)
+"""Reading goes on while an import publishes; a month that is replaced just then is listed and read again."""
 
 
 class VenueDeclaration(Protocol):
@@ -69,17 +73,29 @@ class SeriesSummary:
 
 
 class ParquetLake:
-    """Local lake.
+    """Local or remote lake.
 
     Args:
-        root: folder of the lake; need not exist yet.
+        root: folder of the lake, or any fsspec URL (`s3://bucket/lake`); need not exist yet.
         venues: declared venues by name.
+        state: local folder in which a remote lake gets one of its own; the temporary folder when not given.
+
+    Attributes:
+        root: the folder, or the URL.
+        state: local folder for the write lock, staging and journals; for a local lake the root itself.
+
+    Raises:
+        ConfigurationError: an address that cannot be used, or a driver that is not installed.
+        RetryableError: the store does not answer (from every method too).
     """
 
-    def __init__(self, root: Path, venues: Mapping[str, VenueDeclaration]) -> None:
-        self.root = root
+    def __init__(self, root: Path | str, venues: Mapping[str, VenueDeclaration], *, state: Path | None = None) -> None:
+        self._storage = open_storage(root, state)
+        self.state = self._storage.state
+        self.root: Path | str = self.state if self._storage.name == str(self.state) else self._storage.name
         self._venues = venues
-        self._digests: dict[tuple[Path, int, int], str] = {}
+        self._known: dict[str, Partition] = {}
+        self._digests: dict[str, tuple[str, str]] = {}
 
     # --- reading (ports.MarketData) ---
 
@@ -103,19 +119,28 @@ class ParquetLake:
     def rows(self, venue: str, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> pa.Table:
         """The stored rows in stored order, defects and all; empty when the window holds none.
 
-        Schema metadata `airlock.unfinished` lists the bars ingested before they had closed. Raises DataError when the
-        symbol is not in the lake or a partition is unreadable.
+        Schema metadata `airlock.unfinished` lists the bars ingested before they had closed, `airlock.repairs` the
+        policies that made the rows. Raises DataError when the symbol is not in the lake or a partition is unreadable.
         """
         series = Series.named(venue, symbol, timeframe)
-        unfinished = [t for p in self._partitions(series, start, end) for t in p.manifest.unfinished]
-        inside = [t for t in unfinished if to_ms(start) <= t < to_ms(end)]
-        return to_table(self._window(series, start, end), {UNFINISHED_BARS: json.dumps(inside).encode()})
+        manifests = [p.manifest for p in self._partitions(series, start, end)]
+        inside = [t for m in manifests for t in m.unfinished if to_ms(start) <= t < to_ms(end)]
+        repairs = list(dict.fromkeys(policy for m in manifests for policy in m.repairs))
+        marks = {UNFINISHED_BARS: json.dumps(inside).encode(), REPAIRS: json.dumps(repairs).encode()}
+        return to_table(self._window(series, start, end), marks)
 
     def span(self, venue: str, symbol: str, timeframe: Timeframe) -> tuple[datetime, datetime]:
         """Open times of the first and last stored bar. Raises DataError when the symbol is not in the lake."""
         manifests = [p.manifest for p in self._partitions(Series.named(venue, symbol, timeframe))]
         return from_ms(min(m.first_open_time for m in manifests)), from_ms(max(m.last_open_time for m in manifests))
 
+    def holdings(self, symbol: str) -> Sequence[tuple[str, Timeframe]]:
+        """Venue and timeframe of every stored series of a symbol, in order; empty when there is none."""
+        keys = self._storage.versions(f"venue=*/symbol={symbol_id(symbol)}/timeframe=*/{PARTITIONS}")
+        found = {Series.at(key) for key in keys}
+        return tuple((s.venue, s.timeframe) for s in sorted(series for series in found if series is not None))
+
+    @_again_when_replaced
     def fingerprint(
         self, venue: str, symbols: Sequence[str], timeframe: Timeframe, start: datetime, end: datetime
     ) -> str:
@@ -124,15 +149,12 @@ class ParquetLake:
         A digest per calendar month of each symbol (whatever files hold it), chained by symbol. Raises DataError when
         a symbol is not in the lake, or when a partition's content is not what its manifest says.
         """
-        hasher = hashlib.sha256(f"airlock-bars-1\0{timeframe}\0".encode())
-        for symbol in sorted({symbol_id(s): s for s in symbols}):
-            series = Series.named(venue, symbol, timeframe)
-            hasher.update(symbol.encode() + b"\0")
-            parts = self._partitions(series, start, end)
-            for part, found in zip(parts, _parallel(lambda p: self._month_digest(p, start, end), parts), strict=True):
-                if found:
-                    hasher.update(f"{part.path.stem}\0{found}\0".encode())
-        return hasher.hexdigest()
+        found: dict[str, list[tuple[str, str]]] = {}
+        for symbol in sorted({symbol_id(s) for s in symbols}):
+            parts = self._partitions(Series.named(venue, symbol, timeframe), start, end)
+            digests = self._each(lambda part: self._month_digest(part, to_ms(start), to_ms(end)), parts)
+            found[symbol] = [(part.month, digest) for part, digest in zip(parts, digests, strict=True)]
+        return chained_fingerprint(timeframe, found)
 
     def instrument(self, venue: str, symbol: str) -> Instrument:
         """Steps, minimums, fees and cost assumptions. Raises ConfigurationError when nothing is declared."""
@@ -144,8 +166,16 @@ class ParquetLake:
 
     def summaries(self) -> tuple[SeriesSummary, ...]:
         """All series in order of name, from the manifests alone."""
-        found = (Series.at(folder) for folder in self.root.glob("venue=*/symbol=*/timeframe=*"))
-        return tuple(self.summary(series) for series in sorted(s for s in found if s is not None))
+        found = {Series.at(key) for key in self._storage.versions(f"venue=*/symbol=*/timeframe=*/{PARTITIONS}")}
+        return tuple(self.summary(series) for series in sorted(series for series in found if series is not None))
+
+    def holds(self, series: Series) -> bool:
+        """True when the lake has any bar of the series."""
+        return bool(self._storage.versions(f"{series.folder}/{PARTITIONS}"))
+
+    def partitions(self, series: Series) -> tuple[Partition, ...]:
+        """Its partitions with their manifests, in order of month. Raises DataError when it is not in the lake."""
+        return tuple(self._partitions(series))
 
     def summary(self, series: Series) -> SeriesSummary:
         """One series, from its manifests. Raises DataError when it is not in the lake."""
@@ -160,7 +190,7 @@ class ParquetLake:
 
     def batch(self) -> AbstractContextManager[IngestBatch]:
         """Stage rows of several series and publish them together; see `publishing.open_batch`."""
-        return open_batch(self.root)
+        return open_batch(self._storage)
 
     def ingest(
         self, venue: str, symbol: str, timeframe: Timeframe, table: pa.Table, *, source: str, now: datetime
@@ -174,73 +204,75 @@ class ParquetLake:
     # --- inside ---
 
     def _declared(self, venue: str) -> VenueDeclaration:
-        if venue not in self._venues:
+        if base_venue(venue) not in self._venues:
             known = ", ".join(sorted(self._venues)) or "none"
             raise ConfigurationError(f"venue {venue!r} is not declared in venues.yaml (known: {known})")
-        return self._venues[venue]
+        return self._venues[base_venue(venue)]
 
     def _partitions(
         self, series: Series, start: datetime | None = None, end: datetime | None = None
     ) -> list[Partition]:
         """Partitions in order of month that may hold rows of the window; at least one file must exist at all."""
-        paths = sorted(series.folder(self.root).glob("[0-9][0-9][0-9][0-9]-[0-9][0-9].parquet"))
-        if not paths:
+        versions = self._storage.versions(f"{series.folder}/{PARTITIONS}")
+        if not versions:
             raise DataError(f"{series}: not in the lake {self.root}; see `airlock data list` and `airlock data import`")
         if start is not None and end is not None:
             first, last = (month_name(int(m)) for m in month_of(np.array([to_ms(start), to_ms(end) - 1])))
-            paths = [path for path in paths if first <= path.stem <= last]
-        return [Partition(path, read_manifest(path)) for path in paths]
+            low, high = f"{series.folder}/{first}.parquet", f"{series.folder}/{last}.parquet"
+            versions = {key: version for key, version in versions.items() if low <= key <= high}
+        return self._each(self._partition, list(versions.items()))
 
+    def _partition(self, file: tuple[str, str]) -> Partition:
+        """A partition's manifest, loaded once for each state of its file."""
+        key, version = file
+        known = self._known.get(key)
+        if known is None or known.version != version:
+            known = self._known[key] = load_partition(self._storage, key, version)
+        return known
+
+    @_again_when_replaced
     def _window(self, series: Series, start: datetime, end: datetime) -> dict[str, NDArray[Any]]:
-        parts = self._partitions(series, start, end)
-        months = _parallel(lambda p: _cut(*_read(p), start, end), parts)
-        names = dict.fromkeys([*BAR_COLUMNS, *sorted({n for month in months for n in extras_of(list(month))})])
-        return dict(zip(names, _parallel(lambda name: _joined(name, months), list(names)), strict=True))
+        """All columns of a window, each month decoded straight into its place; NaN where a month lacks an extra."""
+        parts, first, last = self._partitions(series, start, end), to_ms(start), to_ms(end)
+        cuts = {p.key: _cut(self._read(p), first, last) for p in parts if not p.lies_in(first, last)}
+        rows = [len(cuts[p.key]["open_time"]) if p.key in cuts else p.manifest.rows for p in parts]
+        ends = np.cumsum([0, *rows]).tolist()
+        extras = extras_of([name for part in parts for name in part.columns])
+        window: dict[str, NDArray[Any]] = {name: np.empty(ends[-1]) for name in (*BAR_COLUMNS[1:], *extras)}
+        window = {"open_time": np.empty(ends[-1], dtype=np.int64), **window}
 
-    def _month_digest(self, part: Partition, start: datetime, end: datetime) -> str:
+        def fill(place: tuple[Partition, int, int]) -> None:
+            part, begin, stop = place
+            month = cuts.get(part.key) or self._read(part)
+            for name, values in window.items():
+                values[begin:stop] = month.get(name, np.nan)
+
+        self._each(fill, list(zip(parts, ends[:-1], ends[1:], strict=True)))
+        return window
+
+    def _month_digest(self, part: Partition, first: int, end: int) -> str:
         """Digest of the rows of one partition inside the window; empty when there are none."""
-        manifest = part.manifest
-        whole = to_ms(start) <= manifest.first_open_time and manifest.last_open_time < to_ms(end)
-        if not whole:
-            cut = _cut(*_read(part), start, end)
+        if not part.lies_in(first, end):
+            cut = _cut(self._read(part), first, end)
             return content_digest(cut) if len(cut["open_time"]) else ""
-        state = part.path.stat()
-        key = (part.path, state.st_mtime_ns, state.st_size)
-        if key not in self._digests:
-            found = content_digest(_read(part)[0])
-            if found != manifest.sha256:
-                raise DataError(f"{part.path}: content differs from its manifest; delete it and import the month again")
-            self._digests[key] = found
-        return self._digests[key]
+        version, found = self._digests.get(part.key, ("", ""))
+        if version != part.version:
+            found = content_digest(self._read(part))
+            require_content(self._storage, part, found)
+            self._digests[part.key] = part.version, found
+        return found
+
+    def _read(self, part: Partition) -> Columns:
+        return read_partition(self._storage, part)
+
+    def _each(self, work: Callable[[T], U], items: Sequence[T]) -> list[U]:
+        return in_parallel(work, items, self._storage.readers)
 
     def _stored(self, series: Series) -> str:
         summary = self.summary(series)
         return f"{iso(summary.first)} to {iso(summary.last)}"
 
 
-def _read(part: Partition) -> tuple[dict[str, NDArray[Any]], Manifest]:
-    return read_partition(part.path)
-
-
-def _cut(columns: Columns, manifest: Manifest, start: datetime, end: datetime) -> Columns:
-    first, last = to_ms(start), to_ms(end)
-    if first <= manifest.first_open_time and manifest.last_open_time < last:
-        return columns
-    inside = (columns["open_time"] >= first) & (columns["open_time"] < last)
+def _cut(columns: Columns, first: int, end: int) -> Columns:
+    inside = (columns["open_time"] >= first) & (columns["open_time"] < end)
     return {name: values[inside] for name, values in columns.items()}
-
-
-def _joined(name: str, months: Sequence[Columns]) -> NDArray[Any]:
-    """One column over all months; NaN where a month does not have it."""
-    dtype = np.int64 if name == "open_time" else np.float64
-    parts = [m[name] if name in m else np.full(len(m["open_time"]), np.nan) for m in months]
-    return np.concatenate(parts) if parts else np.empty(0, dtype=dtype)
-
-
-def _parallel(work: Callable[[T], U], items: Sequence[T]) -> list[U]:
-    """Decompression releases the interpreter, so two threads read nearly twice as fast as one."""
-    workers = min(4, os.cpu_count() or 1, len(items))
-    if workers < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, items))

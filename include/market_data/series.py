@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
-from include.domain.errors import DataError
+from include.domain.errors import ConfigurationError, DataError
 from include.domain.instruments import symbol_id
 from include.domain.times import Timeframe
 
-_VENUE = re.compile(r"[a-z0-9][a-z0-9._-]*")
+PARTITIONS = "[0-9][0-9][0-9][0-9]-[0-9][0-9].parquet"
+"""Glob of the partitions in a series' folder."""
+_VENUE = re.compile(r"[a-z0-9][a-z0-9._-]*(~[a-z0-9][a-z0-9._-]*)?")
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._]*")
 
 
@@ -37,15 +39,32 @@ class Series:
         return cls(venue, key, timeframe)
 
     @classmethod
-    def at(cls, folder: Path) -> Series | None:
-        """The series whose folder this is; None for any other folder."""
-        parts = [part.partition("=") for part in folder.parts[-3:]]
+    def at(cls, key: str) -> Series | None:
+        """The series that a file of the lake belongs to; None for any other file.
+
+        Raises:
+            DataError: a file where partitions lie, under names that no series has.
+        """
+        parts = [part.partition("=") for part in PurePosixPath(key).parts[:-1]]
         if [name for name, _, _ in parts] != ["venue", "symbol", "timeframe"]:
             return None
-        return cls(parts[0][2], parts[1][2], Timeframe.parse(parts[2][2]))
+        venue, symbol, timeframe = (value for _, _, value in parts)
+        try:
+            series = cls.named(venue, symbol, Timeframe.parse(timeframe))
+        except (ConfigurationError, DataError) as error:
+            raise DataError(f"{key}: not a file of a lake ({error}); move it away") from None
+        if not series.owns(key):
+            raise DataError(f"{key}: not a file of a lake (it would be {series.folder}); move it away")
+        return series
 
-    def folder(self, root: Path) -> Path:
-        return root / f"venue={self.venue}" / f"symbol={self.symbol}" / f"timeframe={self.timeframe}"
+    @property
+    def folder(self) -> str:
+        """Its folder under the root of the lake."""
+        return f"venue={self.venue}/symbol={self.symbol}/timeframe={self.timeframe}"
+
+    def owns(self, key: str) -> bool:
+        """True for its own files."""
+        return key.startswith(f"{self.folder}/")
 
     def __str__(self) -> str:
         return f"{self.venue} {self.symbol} {self.timeframe}"

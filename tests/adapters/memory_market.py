@@ -58,6 +58,9 @@ class MemoryMarket:
         held = self._held(symbol)
         return from_ms(int(held.open_time[0])), from_ms(int(held.open_time[-1]))
 
+    def holdings(self, symbol: str) -> Sequence[tuple[str, Timeframe]]:
+        return (("memory", MINUTE),) if symbol in self._bars else ()
+
     def fingerprint(
         self, venue: str, symbols: Sequence[str], timeframe: Timeframe, start: datetime, end: datetime
     ) -> str:

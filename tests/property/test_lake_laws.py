@@ -86,3 +86,51 @@ def test_merging_twice_changes_nothing_and_loses_nothing(stored: Columns, incomi
     assert len(again.new_times) == 0
     for name, values in first.columns.items():
         assert np.array_equal(again.columns[name], values, equal_nan=name != "open_time")
+
+
+@st.composite
+def views_of_one_market(draw: st.DrawFn) -> list[Columns]:
+    """Pieces of one market: any rows, any of its extra columns with holes; they never contradict each other."""
+    whole = take(bars(HOURS_36), np.array(sorted(draw(st.sets(st.integers(0, HOURS_36 - 1), min_size=1, max_size=30)))))
+    count = len(whole["open_time"])
+    extras = {name: np.arange(count) * scale for name, scale in (("count", 1.0), ("funding", -0.5), ("interest", 1e9))}
+    views = []
+    for _ in range(draw(st.integers(1, 4))):
+        rows = np.array(sorted(draw(st.sets(st.integers(0, count - 1), min_size=1))))
+        view = take(whole, rows)
+        for name in draw(st.sets(st.sampled_from(sorted(extras)))):
+            holes = np.array(draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows))))
+            view[name] = np.where(holes, np.nan, extras[name][rows])
+        views.append(view)
+    return views
+
+
+@settings(max_examples=30, deadline=None)
+@given(views_of_one_market(), st.randoms(use_true_random=False))
+def test_pieces_with_different_extras_add_up_to_the_same_whatever_their_order(views, random) -> None:  # type: ignore[no-untyped-def]
+    window = ("synthetic", ["BTC/USDT"], MINUTE, START, START + minutes(HOURS_36))
+    shuffled = random.sample(views, len(views))
+    with tempfile.TemporaryDirectory() as folder:
+        one, two = lake_at(Path(folder) / "a"), lake_at(Path(folder) / "b")
+        for lake, order in ((one, views), (two, shuffled)):
+            for view in order:
+                lake.ingest("synthetic", "BTC/USDT", MINUTE, table(view), source="x", now=NOW)
+        assert one.fingerprint(*window) == two.fingerprint(*window)
+        for view in shuffled:
+            again = one.ingest("synthetic", "BTC/USDT", MINUTE, table(view), source="x", now=NOW)
+            assert (again.rows_added, again.rows_enriched, again.partitions) == (0, 0, ())
+
+
+@settings(max_examples=100, deadline=None)
+@given(views_of_one_market())
+def test_merging_never_changes_a_number_that_was_there_and_keeps_every_number_that_came(views: list[Columns]) -> None:
+    merged = views[0]
+    for view in views[1:]:
+        outcome = merge_rows(merged, view)
+        assert isinstance(outcome, Merged)
+        for side in (merged, view):
+            at = np.searchsorted(outcome.columns["open_time"], side["open_time"])
+            for name, values in side.items():
+                known = ~np.isnan(values)
+                assert not known.any() or np.array_equal(outcome.columns[name][at][known], values[known]), name
+        merged = outcome.columns
