@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from include.domain.enums import DeploymentStatus, DesiredState, Mode, TradingState
 from include.domain.ids import digest
@@ -130,6 +131,8 @@ class Heartbeat:
     """Bars handled since the engine process started."""
     progress: float
     """Share of a replay that is done, 0 to 1; 0 where there is no end."""
+    feed: Mapping[str, Any] | None = None
+    """Quality of the feed (`trading.feed_report`) with the counts that a restarted engine goes on with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,7 @@ class HeartbeatRow(Base):
     event_time: Mapped[datetime | None]
     bars: Mapped[int]
     progress: Mapped[float]
+    feed: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class TradingStateRow(Base):

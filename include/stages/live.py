@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -51,6 +51,8 @@ class DeploymentHealth:
     working: int
     positions: dict[str, Decimal]
     critical_incidents: int
+    feed: Mapping[str, Any] | None = None
+    """Quality of the feed as the last heartbeat has it (`docs/operations.md`)."""
 
     def document(self) -> dict[str, Any]:
         """Plain JSON form, money as text."""
@@ -113,6 +115,7 @@ def observe_deployment(ledger: Ledger, deployment_id: str, now: datetime) -> Dep
         working=working,
         positions=dict(sorted(replay_fills(deployment.capital, fills).quantities().items())),
         critical_incidents=sum(incident.severity is Severity.CRITICAL for incident in incidents),
+        feed={k: v for k, v in beat.feed.items() if k != "state"} if beat and beat.feed else None,
     )
 
 

@@ -1,8 +1,9 @@
 """Stage SIMULATION: a candidate trades unseen bars through engine and sandbox exchange; measured from the ledger.
 
 Declaring and measuring are two calls, because the trading in between belongs to the trader. Nothing the engine says
-about itself is believed: metrics come from the ledger's fills and the lake's bars by the backtest's own code, the
-same bars are backtested beside it, and books that do not agree to the cent make the verdict ERROR.
+about its trading is believed: metrics come from the ledger's fills and the lake's bars by the backtest's own code, the
+same bars are backtested beside it, and books that do not agree to the cent make the verdict ERROR. Only what its feed
+was like (`feed_*`) nobody else can tell.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ from include.qualification.evidence import Evidence, build_evidence
 from include.qualification.profile import Profile
 from include.stages.ladder import latest_evidence, require_passed
 from include.strategies.protocol import load_strategy
-from include.trading.engine import ACCOUNT_RECONCILED
+from include.trading.endings import ACCOUNT_RECONCILED
+from include.trading.feed_report import feed_metrics
 from include.trading.portfolio import replay_fills
 from include.validators.drift import measure_drift
 
@@ -194,9 +196,13 @@ def measure_simulation(
             simulated_sharpe=simulated.metrics["sharpe"],
             backtest_sharpe=backtest.metrics["sharpe"],
         )
-        metrics = {**simulated.metrics, **_engine_metrics(records, windows), **drift.metrics}
+        metrics = {
+            **simulated.metrics, **_engine_metrics(records, windows), **feed_metrics(records.final.get("feed")),
+            **drift.metrics,
+        }  # fmt: skip
         details |= {
             "bookkeeping": bookkeeping,
+            "feed": records.final.get("feed"),
             "open_trades": simulated.trades.open_trades,
             "only_simulated": list(drift.only_simulated),
             "only_backtest": list(drift.only_backtest),

@@ -21,7 +21,6 @@ from include.domain.deployments import Deployment, VenueKind
 from include.domain.enums import DeploymentStatus, Severity, TradingState
 from include.domain.errors import FatalError, LeaseLostError, OutcomeUnknownError, RetryableError
 from include.domain.orders import Intent
-from include.domain.times import iso
 from include.ports import Ledger, Pacer, Venue
 from include.qualification.candidate import Candidate
 from include.risk.gate import Approval, evaluate_intent
@@ -29,8 +28,9 @@ from include.risk.limits import Limits
 from include.strategies.protocol import Strategy, checked_signals
 from include.trading.book import is_working
 from include.trading.decide import decide, exit_intent, last_wish
-from include.trading.endings import give_up
+from include.trading.endings import complete, give_up
 from include.trading.event_feed import Batch, EventFeed
+from include.trading.feed_watch import FeedWatch
 from include.trading.lease_keeper import LEASE_TTL_SECS, LeaseKeeper
 from include.trading.order_manager import OrderManager
 from include.trading.protection import plan_protection
@@ -42,8 +42,6 @@ BEAT_SECS = 1.0
 RECONCILE_SECS = 30.0
 UNSETTLED_SECS = 2.0
 """Pause before reconciling again while it has not succeeded."""
-ACCOUNT_RECONCILED = "account.reconciled"
-"""Audit action written at the end of a replay: what venue and ledger both say the account holds."""
 
 
 class Outcome(StrEnum):
@@ -74,7 +72,8 @@ class Engine:
         self._strategy, self._limits = strategy, limits
         self._keeper = LeaseKeeper(ledger, deployment.id, holder, ttl_secs=lease_ttl_secs)
         self._lease_ttl_secs = lease_ttl_secs
-        self._feed = EventFeed(venue, candidate.symbols)
+        self._watch = FeedWatch(ledger, deployment, candidate.symbols, candidate.timeframe)
+        self._feed = EventFeed(venue, candidate.symbols, self._watch.heard)
         self._step_open: datetime | None = None
         self._step_symbols: set[str] = set()
         self._reconciled_at, self._reconnects = 0.0, 0
@@ -107,7 +106,9 @@ class Engine:
             await self._keeper.acquire(patience_secs=2 * self._lease_ttl_secs)
             alive = asyncio.create_task(self._keep_alive())
             await self._start()
-            return await (self._follow() if self._pacer is None else self._replay(self._pacer))
+            outcome = await (self._follow() if self._pacer is None else self._replay(self._pacer))
+            self._beat()  # the last word: what was counted since the last beat is not lost with the process
+            return outcome
         except LeaseLostError:
             raise
         except FatalError as error:
@@ -135,6 +136,7 @@ class Engine:
             now=await self._venue.server_time(),
         )
         self._persisted_high_water = self.session.high_water
+        self._watch.begin(self.session.now, self.session.handled_through)
         self._orders = OrderManager(self._deployment.id, self._ledger, self._venue, self.session.book, self._keeper)
         self._recovery = Recovery(self._ledger, self._venue, self.session, self._orders)
         await self._warm_up()
@@ -181,7 +183,8 @@ class Engine:
                 break
         if not await self._reconcile():
             raise RetryableError(f"deployment {self._deployment.short_id}: the venue does not answer at the end")
-        self._complete()
+        self._finish_step()
+        complete(self._ledger, self.session, self._watch.document(self._venue.reconnects))
         return Outcome.COMPLETED
 
     async def _follow(self) -> Outcome:
@@ -322,6 +325,7 @@ class Engine:
         """Compare with the venue; what cannot be explained halts. False when the venue could not be asked."""
         self._reconciled_at, self._reconnects = time.monotonic(), self._venue.reconnects
         try:
+            await self._watch.ask_time(self._venue)
             remaining = await self._recovery.run()
         except (RetryableError, OutcomeUnknownError):
             self.session.reconciled = False
@@ -345,27 +349,6 @@ class Engine:
         if self._deployment.connection.kind is VenueKind.REPLAY:
             raise FatalError(f"deployment {self._deployment.short_id}: cannot reconcile with its venue: {message}")
 
-    def _complete(self) -> None:
-        """The replay is over: record what both sides agree the account holds, then the status."""
-        session = self.session
-        self._finish_step()
-        with self._ledger.begin() as work:
-            work.audit.record(
-                "engine",
-                ACCOUNT_RECONCILED,
-                self._deployment.id,
-                {
-                    "ledger_wallet": format(session.expected_wallet or 0, "f"),
-                    "venue_wallet": format(session.venue_wallet or 0, "f"),
-                    "positions": {s: format(q, "f") for s, q in sorted(session.book.portfolio.quantities().items())},
-                    "equity": format(session.last_equity, "f"),
-                    "event_time": iso(session.now),
-                    "bars": session.bars_handled,
-                },
-            )
-            work.deployments.mark(self._deployment.id, DeploymentStatus.COMPLETED)
-            work.commit()
-
     def _open_incident(self, code: str, message: str) -> None:
         with self._ledger.begin() as work:
             work.incidents.open(Severity.CRITICAL, code, f"deployment:{self._deployment.id}", message)
@@ -386,7 +369,8 @@ class Engine:
         progress = 0.0 if self._pacer is None else self._pacer.progress
         with self._ledger.begin() as work:
             now, bars = (None, 0) if session is None else (session.now, session.bars_handled)
-            work.deployments.beat(self._deployment.id, self._keeper.token, now, bars, progress)
+            feed = self._watch.beat(work, self._venue.reconnects)
+            work.deployments.beat(self._deployment.id, self._keeper.token, now, bars, progress, feed)
             state = work.trading_states.effective(self._deployment)
             work.commit()
         if session is not None and session.state is not state:

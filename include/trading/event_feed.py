@@ -7,7 +7,7 @@ batch therefore sorts: reports first, as they came, then bars by open time and t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from include.domain.bars import Bar
@@ -40,8 +40,9 @@ class _End:
 class EventFeed:
     """Moves events from a venue into a queue of our own, where stopping and failing have a place too."""
 
-    def __init__(self, venue: Venue, symbols: Sequence[str]) -> None:
-        self._venue = venue
+    def __init__(self, venue: Venue, symbols: Sequence[str], heard: Callable[[Bar], None]) -> None:
+        """`heard` is told of every bar at once, in order of arrival."""
+        self._venue, self._heard = venue, heard
         self._rank = {symbol: rank for rank, symbol in enumerate(symbols)}
         self._queue: asyncio.Queue[Bar | OrderReport | _End] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -96,6 +97,8 @@ class EventFeed:
     async def _pump(self) -> None:
         try:
             async for event in self._venue.events():
+                if isinstance(event, Bar):
+                    self._heard(event)
                 self._queue.put_nowait(event)
         except Exception as error:
             self.fail(error)

@@ -22,7 +22,7 @@ from include.qualification.criterion import Comparison, Measurement
 from include.qualification.evidence import Evidence, build_evidence
 from include.qualification.verdict import Verdict
 from include.stages.simulation import TRADES_FILE, measure_simulation, start_simulation
-from include.trading.engine import ACCOUNT_RECONCILED
+from include.trading.endings import ACCOUNT_RECONCILED
 from tests.adapters.engines import churn_candidate, replay_engine
 from tests.adapters.memory_market import MemoryMarket
 from tests.integration.venues.sandbox import ALICE, START, market, plan, running
@@ -140,6 +140,7 @@ async def test_an_undisturbed_simulation_equals_the_backtest_and_its_books_agree
     assert values["win_rate_drift"] == 0.0
     assert values["uptime"] == 1.0
     assert values["simulated_days"] == pytest.approx(MINUTES / 1_440)
+    assert (values["feed_uptime"], values["feed_missing_bars"], values["feed_latency_p99_ms"]) == (1.0, 0.0, None)
     assert values["fill_rate"] == 1.0
     assert (values["trades"] or 0) > 50
     books = evidence.details["bookkeeping"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import typer
 
-from include.commands.data import gating, importing, looking
+from include.commands.data import exporting, gating, importing, looking, repairing
 
-app = typer.Typer(help="Market data: import, list, show and judge it.", no_args_is_help=True)
-for module in (importing, gating, looking):
+app = typer.Typer(help="Bars: bring them into the lake, look at them, judge, export, repair.", no_args_is_help=True)
+for module in (importing, exporting, gating, looking, repairing):
     app.registered_commands.extend(module.app.registered_commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dictionary
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -10,50 +12,87 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from include.commands.console import print_json, progress_bar
-from include.commands.data.options import AsJson, TimeframeText, configured_lake, print_table
+from include.commands.data.options import AsJson, TimeframeText, distinct, open_window_of, print_table
 from include.domain.errors import ConfigurationError
-from include.domain.times import Timeframe, iso, parse_utc
+from include.domain.times import Timeframe, iso
 from include.ports import Progress
 
 if TYPE_CHECKING:
+    from include.config.settings import Settings
     from include.market_data.lake import ParquetLake
     from include.market_data.mappings import Mapping
     from include.market_data.publishing import IngestReport
+    from include.market_data.sources.protocol import Source
 
 app = typer.Typer()
 
 
-class Source(StrEnum):
+class SourceKind(StrEnum):
     """Where bars come from."""
 
     PARQUET = "parquet"
     CSV = "csv"
     DUMP = "dump"
+    CCXT = "ccxt"
+    NODE = "node"
     SYNTHETIC = "synthetic"
 
 
-@app.command("import")
-def import_bars(
-    source: Annotated[Source, typer.Option(help="Kind of source.")],
-    path: Annotated[Path | None, typer.Option(help="File or folder; not for synthetic.")] = None,
+_FILES = frozenset({SourceKind.PARQUET, SourceKind.CSV, SourceKind.DUMP})
+_TAKEN = {
+    "path": _FILES, "mapping": _FILES, "seed": {SourceKind.SYNTHETIC}, "url": {SourceKind.CCXT, SourceKind.NODE},
+}  # fmt: skip
+"""Options that only some sources take; with another one they are a mistake, not noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The command line, parsed."""
+
+    kind: SourceKind
+    venue: str
+    symbols: tuple[str, ...]
+    timeframe: Timeframe
+    start: datetime | None
+    end: datetime | None
+    options: Dictionary[str, Any]
+
+
+@app.command(
+    "import",
+    epilog="Example: airlock data import --source parquet --path ~/bars --venue binance-usdm --symbol BTC/USDT",
+)
+def import_command(
+    source: Annotated[SourceKind, typer.Option(help="Files (dump: Binance's zips), network, or synthetic.")],
+    path: Annotated[Path | None, typer.Option(help="File or folder: parquet, csv, dump.")] = None,
     venue: Annotated[str, typer.Option(help="Venue name in the lake; `synthetic` for the synthetic market.")] = "",
-    symbol: Annotated[list[str] | None, typer.Option(help="BTC/USDT or BTCUSDT; repeat for more.")] = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="BTC/USDT or BTCUSDT; repeat for more.", callback=distinct)
+    ] = None,
     timeframe: TimeframeText = "1m",
-    mapping: Annotated[str, typer.Option(help="Column mapping: a shipped name or a YAML file.")] = "",
-    start: Annotated[str, typer.Option("--from", help="Synthetic only: first open time.")] = "",
-    end: Annotated[str, typer.Option("--to", help="Synthetic only: end, exclusive.")] = "",
-    seed: Annotated[int | None, typer.Option(help="Synthetic only: another market for another seed.")] = None,
+    start: Annotated[str, typer.Option("--from", help="First open time, UTC, inclusive; the source's first.")] = "",
+    end: Annotated[str, typer.Option("--to", help="End, UTC, exclusive; the source's last.")] = "",
+    mapping: Annotated[str, typer.Option(help="Column mapping of files: a shipped name or a YAML file.")] = "",
+    url: Annotated[str, typer.Option(help="node: its address, else HISTORICAL_NODE_URL; ccxt: another base.")] = "",
+    seed: Annotated[int | None, typer.Option(help="synthetic: another market for another seed.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add bars to the lake. A repeat changes nothing; bars that contradict stored ones are refused, all or nothing."""
-    lake = configured_lake()
+    """Add bars to the lake. A repeat changes nothing; bars that contradict stored ones are refused.
+
+    Files are imported all or nothing; an import over the network that was interrupted goes on where it was.
+    """
+    from include.bootstrap import open_lake
+    from include.config.settings import load_settings
+
+    wanted = _Wanted(
+        source, venue, tuple(symbol or ()), Timeframe.parse(timeframe), *open_window_of(start, end),
+        {"path": path, "mapping": mapping, "url": url, "seed": seed},
+    )  # fmt: skip
+    _check(wanted)
+    settings = load_settings()
+    lake = open_lake(settings)
     with progress_bar("importing") as progress:
-        if source is Source.SYNTHETIC:
-            _refuse(source, path=path, mapping=mapping)
-            reports = _import_synthetic(lake, venue, symbol, Timeframe.parse(timeframe), (start, end), seed, progress)
-        else:
-            _refuse(source, **{"from": start, "to": end, "seed": seed})
-            reports = _import_files(lake, source, path, venue, symbol, Timeframe.parse(timeframe), mapping, progress)
+        reports = _import(lake, settings, wanted, progress)
     document = [_report_document(lake, report) for report in reports]
     if as_json:
         print_json({"imported": document})
@@ -68,45 +107,51 @@ def import_bars(
 # --- inside ------------------------------------------------------------------------------------------------
 
 
-def _refuse(source: Source, **options: Any) -> None:
-    """Options that a source does not take are a mistake, not noise."""
-    given = [f"--{name}" for name, value in options.items() if value not in (None, "")]
-    if given:
-        raise ConfigurationError(f"{', '.join(given)}: not for --source {source.value}")
+def _check(wanted: _Wanted) -> None:
+    """Every contradiction of the command line in one line.
+
+    Raises:
+        ConfigurationError: an option the source does not take, or one that it needs.
+    """
+    kind = wanted.kind
+    given = [name for name, value in wanted.options.items() if value not in (None, "")]
+    if foreign := [f"--{name}" for name in given if kind not in _TAKEN[name]]:
+        raise ConfigurationError(f"{', '.join(foreign)}: not for --source {kind.value}")
+    needed: dict[str, Any] = {"path": wanted.options["path"]} if kind in _FILES else {}
+    if kind is not SourceKind.SYNTHETIC:
+        needed |= {"venue": wanted.venue, "symbol": wanted.symbols}
+    if missing := [f"--{name}" for name, value in needed.items() if not value]:
+        raise ConfigurationError(f"{', '.join(missing)}: needed with --source {kind.value}")
 
 
-def _import_synthetic(
-    lake: ParquetLake, venue: str, symbols: list[str] | None, timeframe: Timeframe, window: tuple[str, str],
-    seed: int | None, progress: Progress,
-) -> tuple[IngestReport, ...]:  # fmt: skip
+def _import(lake: ParquetLake, settings: Settings, wanted: _Wanted, progress: Progress) -> tuple[IngestReport, ...]:
     from include.market_data import synthetic
-    from include.market_data.importing import import_synthetic
+    from include.market_data.importing import import_bars, require_synthetic
+    from include.market_data.sources.protocol import Request
 
-    if timeframe != synthetic.TIMEFRAME:
-        raise ConfigurationError(f"--timeframe {timeframe}: the synthetic market has {synthetic.TIMEFRAME} bars only")
-    return import_synthetic(
-        lake, symbols or synthetic.SYMBOLS,
-        parse_utc(window[0]) if window[0] else synthetic.DEFAULT_START,
-        parse_utc(window[1]) if window[1] else synthetic.DEFAULT_END,
-        seed=synthetic.DEFAULT_SEED if seed is None else seed, now=datetime.now(UTC),
-        venue=venue or synthetic.VENUE, progress=progress,
-    )  # fmt: skip
+    venue, symbols = wanted.venue, wanted.symbols
+    if wanted.kind is SourceKind.SYNTHETIC:
+        venue, symbols = venue or synthetic.VENUE, symbols or synthetic.SYMBOLS
+        require_synthetic(lake, venue)
+    requests = [Request(name, wanted.timeframe, wanted.start, wanted.end) for name in symbols]
+    source = _source(settings, wanted)
+    return import_bars(lake, source, venue, requests, now=datetime.now(UTC), progress=progress)
 
 
-def _import_files(
-    lake: ParquetLake, source: Source, path: Path | None, venue: str, symbols: list[str] | None, timeframe: Timeframe,
-    mapping: str, progress: Progress,
-) -> tuple[IngestReport, ...]:  # fmt: skip
-    from include.market_data.importing import FileSource, ImportRequest, import_files
+def _source(settings: Settings, wanted: _Wanted) -> Source:
+    from include import bootstrap
+    from include.market_data.sources.files import FileKind, FileSource
+    from include.market_data.sources.synthetic import SyntheticSource
 
-    for name, value in (("--path", path), ("--venue", venue), ("--symbol", symbols)):
-        if not value:
-            raise ConfigurationError(f"{name}: needed with --source {source.value}")
-    usual = "binance-dump" if source is Source.DUMP else "default"
-    request = ImportRequest(
-        FileSource(source.value), path or Path(), venue, tuple(symbols or ()), timeframe, _mapping(mapping or usual)
-    )
-    return import_files(lake, request, now=datetime.now(UTC), progress=progress)
+    kind, options = wanted.kind, wanted.options
+    if kind is SourceKind.CCXT:
+        return bootstrap.exchange_source(settings, wanted.venue, url=options["url"])
+    if kind is SourceKind.NODE:
+        return bootstrap.node_source(settings, wanted.venue, url=options["url"])
+    if kind is SourceKind.SYNTHETIC:
+        return SyntheticSource() if options["seed"] is None else SyntheticSource(options["seed"])
+    usual = "binance-dump" if kind is SourceKind.DUMP else "default"
+    return FileSource(FileKind(kind.value), options["path"], _mapping(options["mapping"] or usual), wanted.symbols)
 
 
 def _mapping(reference: str) -> Mapping:
@@ -127,5 +172,6 @@ def _report_document(lake: ParquetLake, report: IngestReport) -> dict[str, Any]:
     return {
         "series": str(report.series), "venue": report.series.venue, "symbol": report.series.symbol,
         "timeframe": str(report.series.timeframe), "rows_added": report.rows_added, "rows_known": report.rows_known,
-        "partitions": list(report.partitions), "first": iso(summary.first), "last": iso(summary.last),
+        "rows_enriched": report.rows_enriched, "partitions": list(report.partitions),
+        "first": iso(summary.first), "last": iso(summary.last),
     }  # fmt: skip

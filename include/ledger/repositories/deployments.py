@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select, text, update
 from sqlalchemy.dialects.postgresql import insert
@@ -20,11 +22,13 @@ from include.ledger.repositories.audit import AuditRepository
 
 _BEAT = text(
     """
-    INSERT INTO heartbeats (deployment_id, token, beat_at, event_time, bars, progress)
-    SELECT deployment_id, token, clock_timestamp(), CAST(:event_time AS timestamptz), :bars, :progress
+    INSERT INTO heartbeats (deployment_id, token, beat_at, event_time, bars, progress, feed)
+    SELECT deployment_id, token, clock_timestamp(), CAST(:event_time AS timestamptz), :bars, :progress,
+        CAST(:feed AS jsonb)
     FROM leases WHERE deployment_id = :deployment_id AND token = :token FOR SHARE
     ON CONFLICT (deployment_id) DO UPDATE SET token = excluded.token, beat_at = excluded.beat_at,
-        event_time = excluded.event_time, bars = excluded.bars, progress = excluded.progress
+        event_time = excluded.event_time, bars = excluded.bars, progress = excluded.progress,
+        feed = coalesce(excluded.feed, heartbeats.feed)
     RETURNING deployment_id
     """
 )
@@ -94,12 +98,20 @@ class DeploymentRepository:
         )
         notify(self._connection, DEPLOYMENTS_CHANNEL, deployment_id)
 
-    def beat(self, deployment_id: str, token: int, event_time: datetime | None, bars: int, progress: float) -> None:
+    def beat(
+        self,
+        deployment_id: str,
+        token: int,
+        event_time: datetime | None,
+        bars: int,
+        progress: float,
+        feed: Mapping[str, Any] | None = None,
+    ) -> None:
         written = self._connection.execute(
             _BEAT,
             {
                 "deployment_id": deployment_id, "token": token, "event_time": event_time, "bars": bars,
-                "progress": progress,
+                "progress": progress, "feed": None if feed is None else json.dumps(feed, allow_nan=False),
             },
         ).one_or_none()  # fmt: skip
         if written is None:
@@ -111,7 +123,7 @@ class DeploymentRepository:
         ).one_or_none()
         if row is None:
             return None
-        return Heartbeat(row.deployment_id, row.beat_at, row.event_time, row.bars, row.progress)
+        return Heartbeat(row.deployment_id, row.beat_at, row.event_time, row.bars, row.progress, row.feed)
 
     def _require(self, deployment_id: str) -> Deployment:
         found = self.get(deployment_id)
