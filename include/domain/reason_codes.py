@@ -49,18 +49,35 @@ class DataRule(_Code):
     HISTORY_LENGTH = "HISTORY_LENGTH", "the data spans less time than the profile asks for"
     COMPLETENESS = "COMPLETENESS", "fewer bars present than the window should hold"
     GAP = "GAP", "consecutive bars further apart than allowed"
-    JUMP = "JUMP", "close-to-close move larger than allowed"
+    JUMP = "JUMP", "close-to-close move larger than allowed that stays"
+    BAD_TICK = "BAD_TICK", "suspected bad print: a move larger than allowed that reverts at once"
+    UNIT_CHANGE = "UNIT_CHANGE", "prices or volumes change by a power of ten and stay there"
     DUPLICATE_TIME = "DUPLICATE_TIME", "two rows for the same open time"
     OUT_OF_ORDER = "OUT_OF_ORDER", "open time goes backwards"
     OFF_GRID = "OFF_GRID", "open time is not a multiple of the timeframe"
     OHLC_INCONSISTENT = "OHLC_INCONSISTENT", "high below or low above another price of the bar"
+    COLUMNS_SWAPPED = "COLUMNS_SWAPPED", "the four prices look as if read in another order of columns"
     NON_FINITE = "NON_FINITE", "a price or volume is NaN or infinite"
     NON_POSITIVE_PRICE = "NON_POSITIVE_PRICE", "a price is zero or negative"
     NEGATIVE_VOLUME = "NEGATIVE_VOLUME", "a volume is negative"
-    STALE_PRICE = "STALE_PRICE", "the same four prices repeat for too long"
+    STALE_PRICE = "STALE_PRICE", "the same four prices repeat for too long while something trades"
     ZERO_VOLUME_HALT = "ZERO_VOLUME_HALT", "no volume for several bars in a row"
     UNFINISHED_BAR = "UNFINISHED_BAR", "the last bar had not closed when it was ingested"
+    STALE_END = "STALE_END", "the last bar lies further before the end of the window than a gap may be long"
+    UNEVEN_END = "UNEVEN_END", "the symbols of one gate begin or end at different bars"
+    WRONG_ZONE = "WRONG_ZONE", "returns match another series hours earlier or later, not at the same time"
+    TIMEFRAME_MISMATCH = "TIMEFRAME_MISMATCH", "bars do not add up to the stored coarser timeframe"
     EMPTY = "EMPTY", "no rows at all in the window"
+
+
+class FeedCode(_Code):
+    """What is wrong with the feed of a running engine (requirement D-6); codes of incidents."""
+
+    FEED_SILENT = "FEED_SILENT", "nothing has come for longer than a timeframe and its grace"
+    FEED_GAP = "FEED_GAP", "bars are missing between two that came"
+    FEED_STALE = "FEED_STALE", "bars come, but the price has been the same for too long"
+    FEED_DELAYED = "FEED_DELAYED", "data came later than the latency limit"
+    FEED_UPTIME = "FEED_UPTIME", "the share of time in which the feed was live fell below its minimum"
 
 
 class SignOffCode(_Code):
@@ -80,3 +97,15 @@ class SignOffCode(_Code):
     CANDIDATE_CHANGED = "CANDIDATE_CHANGED", "code, parameters or models differ from what was measured"
     PROFILE_CHANGED = "PROFILE_CHANGED", "the profile's content differs from what was measured against"
     CHAIN_BROKEN = "CHAIN_BROKEN", "the hash chain of evidence or approvals does not verify"
+
+
+class SampleCode(_Code):
+    """Why a statistic has no value on a sample; a criterion on it is INCONCLUSIVE."""
+
+    OBSERVATIONS_TOO_FEW = "OBSERVATIONS_TOO_FEW", "fewer observations than the statistic needs"
+    OBSERVATIONS_NOT_FINITE = "OBSERVATIONS_NOT_FINITE", "an observation is NaN or infinite"
+    VARIANCE_ZERO = "VARIANCE_ZERO", "the observations do not vary"
+    TRIALS_TOO_FEW = "TRIALS_TOO_FEW", "fewer trials than the statistic needs"
+    TRIALS_NOT_FINITE = "TRIALS_NOT_FINITE", "a trial's Sharpe ratio is NaN or infinite"
+    SHARPE_NOT_ABOVE = "SHARPE_NOT_ABOVE", "the Sharpe ratio is not above the benchmark, so no length is enough"
+    EQUITY_NOT_POSITIVE = "EQUITY_NOT_POSITIVE", "equity fell to zero or below, so daily returns are not defined"

@@ -10,6 +10,10 @@ from include.domain.errors import ConfigurationError
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 DAY_MS = 86_400_000
+_MONDAY_MS = 4 * DAY_MS
+"""1970-01-05, the first Monday."""
+DAYS_PER_YEAR = 365
+"""Crypto markets trade every day; daily ratios are annualised with its square root."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,6 +37,11 @@ class Timeframe:
     @property
     def ms(self) -> int:
         return self.seconds * 1_000
+
+    @property
+    def anchor_ms(self) -> int:
+        """Epoch milliseconds from which open times are multiples: weekly bars open on Mondays."""
+        return _MONDAY_MS if self.seconds % _UNIT_SECONDS["w"] == 0 else 0
 
     @property
     def delta(self) -> timedelta:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from include.domain.enums import Stage
+from include.domain.enums import BATTERY, Stage
 from include.domain.errors import ConfigurationError
 from include.domain.ids import digest
 from include.domain.times import iso, parse_utc
@@ -69,6 +69,11 @@ class Evidence:
     def digest(self) -> str:
         return digest(self.document())
 
+    @property
+    def is_demanded(self) -> bool:
+        """False for a robustness check that the profile gives no criteria: measured, shown, never judged."""
+        return self.stage not in BATTERY or bool(self.results)
+
 
 def criterion_document(result: CriterionResult) -> dict[str, Any]:
     """One row of the criteria table, as the command line contract and the reports show it."""
@@ -110,11 +115,20 @@ def rebuild_evidence(document: Mapping[str, Any]) -> Evidence:
 
 
 def evaluate_stage(
-    criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement]
+    criteria: tuple[Criterion, ...], measured: Mapping[str, Measurement], notes: Mapping[str, str] | None = None
 ) -> tuple[tuple[CriterionResult, ...], Verdict]:
-    """All criteria of a stage and the worst of their verdicts; no criteria is INCONCLUSIVE."""
-    results = tuple(evaluate_criterion(criterion, measured) for criterion in criteria)
+    """All criteria of a stage and the worst of their verdicts; no criteria is INCONCLUSIVE.
+
+    Args:
+        notes: by metric, what is behind its value in one line; added to the reason of a criterion that does not pass.
+    """
+    results = tuple(_noted(evaluate_criterion(criterion, measured), notes or {}) for criterion in criteria)
     return results, worst(result.verdict for result in results)
+
+
+def _noted(result: CriterionResult, notes: Mapping[str, str]) -> CriterionResult:
+    note = notes.get(result.criterion.metric, "")
+    return result if result.verdict is Verdict.PASS or not note else replace(result, reason=f"{result.reason}; {note}")
 
 
 def build_evidence(
@@ -129,13 +143,15 @@ def build_evidence(
     details: Mapping[str, Any] | None = None,
     artefacts: Mapping[str, str] | None = None,
     error: str = "",
+    notes: Mapping[str, str] | None = None,
 ) -> Evidence:
     """Judge measured metrics by the profile. The only maker of evidence.
 
     Args:
         error: when not empty the measurement itself broke: the verdict is ERROR whatever the metrics say.
+        notes: of `evaluate_stage`.
     """
-    results, verdict = evaluate_stage(profile.stage_criteria(stage, candidate.timeframe), metrics)
+    results, verdict = evaluate_stage(profile.stage_criteria(stage, candidate.timeframe), metrics, notes)
     extra = dict(details or {})
     if error:
         verdict, extra = Verdict.ERROR, {**extra, "error": error}

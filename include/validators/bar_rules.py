@@ -19,9 +19,6 @@ from include.domain.times import Timeframe
 from include.qualification.profile import DataRules
 
 BoolArray = NDArray[np.bool_]
-WEEK_SECONDS = 604_800
-MONDAY_MS = 4 * 86_400_000
-"""1970-01-05, the first Monday: weekly bars open on Mondays, all shorter ones on multiples since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +50,8 @@ def in_time_order(columns: Mapping[str, NDArray[Any]]) -> Rows:
     )  # fmt: skip
 
 
-def grid_anchor(timeframe: Timeframe) -> int:
-    """Epoch milliseconds from which open times are multiples of the timeframe."""
-    return MONDAY_MS if timeframe.seconds % WEEK_SECONDS == 0 else 0
-
-
-def row_masks(
-    rows: Rows, timeframe: Timeframe, rules: DataRules, unfinished: IntArray, now_ms: int
-) -> dict[DataRule, BoolArray]:
-    """Which rows break which rule.
+def own_masks(rows: Rows, timeframe: Timeframe, unfinished: IntArray, now_ms: int) -> dict[DataRule, BoolArray]:
+    """Which rows break which of the rules that a row breaks by itself, whatever lies around it; any order of rows.
 
     Args:
         unfinished: open times of bars that were ingested before they had closed.
@@ -73,25 +63,24 @@ def row_masks(
         DataRule.NON_POSITIVE_PRICE: (o <= 0) | (h <= 0) | (l <= 0) | (c <= 0),
         DataRule.NEGATIVE_VOLUME: v < 0,
         DataRule.OHLC_INCONSISTENT: (h < o) | (h < c) | (l > o) | (l > c),
-        DataRule.DUPLICATE_TIME: _after_first(t[1:] == t[:-1]),
-        DataRule.OUT_OF_ORDER: rows.backwards,
-        DataRule.OFF_GRID: (t - grid_anchor(timeframe)) % timeframe.ms != 0,
-        DataRule.JUMP: np.abs(jumps(c)) > rules.max_jump_fraction,
-        DataRule.STALE_PRICE: _long_runs(_repeats(rows, timeframe), rules.max_stale_bars, include_before=True),
-        DataRule.ZERO_VOLUME_HALT: _long_runs(v == 0, rules.max_zero_volume_bars, breaks=_breaks(t, timeframe)),
+        DataRule.OFF_GRID: (t - timeframe.anchor_ms) % timeframe.ms != 0,
         DataRule.UNFINISHED_BAR: np.isin(t, unfinished) | (t + timeframe.ms > now_ms),
     }
 
 
-def jumps(close: FloatArray) -> FloatArray:
-    """Relative move of each close from the last usable close before it, shape (n,); 0 where there is none.
-
-    Closes that are not finite and positive are skipped on both sides: they break rules of their own.
-    """
-    moves = np.zeros(close.shape[0], dtype=np.float64)
-    usable = np.flatnonzero(np.isfinite(close) & (close > 0))
-    moves[usable[1:]] = close[usable[1:]] / close[usable[:-1]] - 1.0
-    return moves
+def row_masks(
+    rows: Rows, timeframe: Timeframe, rules: DataRules, unfinished: IntArray, now_ms: int
+) -> dict[DataRule, BoolArray]:
+    """Which rows break which rule; arguments as for `own_masks`. Prices that move too far are in `moves`."""
+    v, t = rows.volume, rows.open_time
+    stale = _long_runs(_repeats(rows, timeframe), rules.max_stale_bars, include_before=True)
+    return {
+        **own_masks(rows, timeframe, unfinished, now_ms),
+        DataRule.DUPLICATE_TIME: _after_first(t[1:] == t[:-1]),
+        DataRule.OUT_OF_ORDER: rows.backwards,
+        DataRule.STALE_PRICE: _traded(stale, v),
+        DataRule.ZERO_VOLUME_HALT: _long_runs(v == 0, rules.max_zero_volume_bars, breaks=_breaks(t, timeframe)),
+    }
 
 
 def runs(mask: BoolArray, breaks: BoolArray | None = None) -> tuple[IntArray, IntArray]:
@@ -101,53 +90,6 @@ def runs(mask: BoolArray, breaks: BoolArray | None = None) -> tuple[IntArray, In
     ends = mask.copy()
     ends[:-1] &= ~mask[1:] if breaks is None else (~mask[1:] | breaks[1:])
     return np.flatnonzero(starts).astype(np.int64), np.flatnonzero(ends).astype(np.int64) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """Which bars of a window exist. Slots count the window's bars from 0."""
-
-    first_slot_ms: int
-    step_ms: int
-    expected: int
-    present: IntArray
-    """Slots with at least one row, increasing."""
-
-    @property
-    def missing(self) -> IntArray:
-        """Slots without a row, increasing."""
-        absent = np.ones(self.expected, dtype=np.bool_)
-        absent[self.present] = False
-        return np.flatnonzero(absent).astype(np.int64)
-
-    def time(self, slot: int) -> int:
-        """Open time of a slot in epoch milliseconds."""
-        return self.first_slot_ms + slot * self.step_ms
-
-    def slot(self, open_time: int) -> int:
-        """Slot of an on-grid open time in epoch milliseconds."""
-        return (open_time - self.first_slot_ms) // self.step_ms
-
-    def holes(self) -> tuple[IntArray, IntArray]:
-        """Slot of the first missing bar and number of missing bars, of every hole between two present bars."""
-        steps = np.diff(self.present)
-        at = np.flatnonzero(steps > 1)
-        return self.present[at] + 1, steps[at] - 1
-
-
-def presence(open_time: IntArray, timeframe: Timeframe, start_ms: int, end_ms: int) -> Presence:
-    """Bars that [start, end) should hold, and those that rows provide; off-grid rows provide nothing.
-
-    Args:
-        open_time: shape (n,), epoch milliseconds, not decreasing.
-    """
-    anchor, step = grid_anchor(timeframe), timeframe.ms
-    first = anchor - (anchor - start_ms) // step * step
-    expected = max(0, -((first - end_ms) // step))
-    offsets = open_time - first
-    slots = offsets[(offsets % step == 0) & (offsets >= 0) & (open_time < end_ms)] // step
-    # Sorted already, so neighbours tell; np.unique would hash two million slots.
-    return Presence(first, step, int(expected), slots[~_after_first(slots[1:] == slots[:-1])[: len(slots)]])
 
 
 def _after_first(mask: BoolArray) -> BoolArray:
@@ -179,3 +121,12 @@ def _long_runs(
     np.add.at(edges, first[long], 1)
     np.add.at(edges, last[long], -1)
     return np.asarray(np.cumsum(edges[:-1]) > 0)
+
+
+def _traded(stale: BoolArray, volume: FloatArray) -> BoolArray:
+    """Runs of equal prices during which something traded: without any volume they are a halt, not a stuck feed."""
+    kept = stale.copy()
+    for first, last in zip(*runs(stale), strict=True):
+        # The bar that is repeated may be the last one before the halt.
+        kept[first:last] = (volume[first + 1 : last] != 0).any()
+    return kept

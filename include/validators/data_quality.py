@@ -1,16 +1,14 @@
 """The data-quality gate: rows of every symbol in, scores and listed violations out. Nothing is repaired.
 
 Formulas and rules are in `docs/data-quality.md`. Entry points: `measure_symbol` for one symbol's rows (one symbol in
-memory at a time), then `mark_exchange_wide` and `combine` over all of them.
+memory at a time), then `symbols_compared.compare_symbols` and `combine` over all of them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from functools import reduce
 from typing import Any
 
@@ -23,21 +21,18 @@ from include.domain.reason_codes import DataRule
 from include.domain.times import DAY_MS, Timeframe, from_ms, iso, to_ms
 from include.qualification.criterion import Measurement
 from include.qualification.profile import DataRules
-from include.validators.bar_rules import (
-    BoolArray,
-    Presence,
-    Rows,
-    in_time_order,
-    jumps,
-    presence,
-    row_masks,
-    runs,
-)
-from include.validators.expectations import ExpectationResult, ExpectationSuite
+from include.validators.bar_rules import BoolArray, Rows, in_time_order, row_masks
+from include.validators.cross_check import CrossCheck
+from include.validators.expectations import ExpectationResult
+from include.validators.findings import MINUTE_MS, Findings
+from include.validators.moves import jumps
+from include.validators.presence import Presence, presence
+from include.validators.time_zones import HalfHours, block_edges, half_hours
+from include.validators.violations import Count, Scope, Violation
 
-MAX_LISTED = 100_000
-"""Violations listed for each rule of a symbol, earliest first: a bound on memory; counts always cover all of them."""
-MINUTE_MS = 60_000
+__all__ = [
+    "JUDGED_TWICE", "Count", "Scope", "SymbolQuality", "Violation", "combine", "measure_symbol", "require_agreement",
+]  # fmt: skip
 
 # Rules that Great Expectations judges too: both implementations must say the same.
 JUDGED_TWICE = (
@@ -50,44 +45,6 @@ JUDGED_TWICE = (
 )
 
 
-class Scope(StrEnum):
-    """Whether one symbol is concerned or all of them lack the same bars."""
-
-    SYMBOL = "symbol"
-    EXCHANGE = "exchange"
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """One event: consecutive bars that break one rule. `first` and `last` are open times, `count` is bars.
-
-    A GAP runs from the bar before the hole to the bar after it, and counts the bars missing between them.
-    """
-
-    rule: DataRule
-    symbol: str
-    scope: Scope
-    first: datetime
-    last: datetime
-    count: int
-    sample: tuple[float | str, ...]
-    """Values at `first`; what they are depends on the rule (`docs/data-quality.md`)."""
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "rule": self.rule.value, "symbol": self.symbol, "scope": self.scope.value, "first": iso(self.first),
-            "last": iso(self.last), "count": self.count, "sample": list(self.sample),
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How often a rule was broken: events, and bars in them."""
-
-    events: int
-    bars: int
-
-
 @dataclass(frozen=True, slots=True)
 class SymbolQuality:
     """What was measured about one symbol in the window. Scores are fractions; None where nothing can be said."""
@@ -95,8 +52,13 @@ class SymbolQuality:
     symbol: str
     rows: int
     presence: Presence
-    halted: IntArray
+    halted: BoolArray
     """Slots in zero-volume halts, for telling exchange-wide halts from one symbol's."""
+    half_hours: HalfHours
+    """Samples for telling a wrong time zone."""
+    rows_by_block: IntArray
+    """Rows, and rows that break a rule, in each block of `time_zones.block_edges`."""
+    bad_by_block: IntArray
     first: datetime | None
     last: datetime | None
     completeness: float
@@ -106,11 +68,21 @@ class SymbolQuality:
     max_jump: float | None
     violations: tuple[Violation, ...]
     counts: Mapping[DataRule, Count]
-    expectations: tuple[ExpectationResult, ...]
+    cross_checks: tuple[CrossCheck, ...]
+    expectations: tuple[ExpectationResult, ...] = ()
+    repairs: tuple[str, ...] = ()
+    """Policies by which these rows were made; empty for data as it came."""
+    filled: int = 0
+    """Bars that such a policy filled in: no data, so no score counts them."""
 
     @property
     def compatibility(self) -> float:
         return min(self.completeness, self.quality)
+
+    @property
+    def completeness_with_filled(self) -> float:
+        """What completeness would be if filled bars were data; for the eye, never for a criterion."""
+        return (self.presence.count + self.filled) / self.presence.expected
 
     def measurements(self) -> dict[str, Measurement]:
         """Metrics by the names of `qualification.metrics`."""
@@ -132,63 +104,57 @@ def measure_symbol(
     start: datetime,
     end: datetime,
     rules: DataRules,
-    suite: ExpectationSuite,
     *,
     unfinished: Sequence[int],
     now: datetime,
+    coarser: Mapping[Timeframe, Mapping[str, NDArray[Any]]] | None = None,
 ) -> SymbolQuality:
-    """Judge the stored rows of one symbol in [start, end).
+    """Judge the stored rows of one symbol in [start, end) by our own rules.
 
     Args:
         columns: `open_time` int64 epoch milliseconds, prices and volume float64, shape (n,) each, in stored order.
         unfinished: open times of bars that were ingested before they had closed.
+        coarser: columns of stored coarser timeframes of the same series, which the rows must add up to.
 
     Raises:
-        DataError: Great Expectations and our own rules disagree, or an expectation could not be evaluated.
+        DataError: no bar of the timeframe opens in the window.
     """
+    window = to_ms(start), to_ms(end)
     rows = in_time_order(columns)
-    present = presence(rows.open_time, timeframe, to_ms(start), to_ms(end))
+    present = presence(rows.open_time, timeframe, *window)
     if present.expected == 0:
         raise DataError(f"{symbol}: no bar of {timeframe} opens between {iso(start)} and {iso(end)}; widen the window")
-    expectations = suite.validate(columns)
+    sampled = half_hours(symbol, rows.open_time, rows.close, timeframe, *window)
     if not len(rows):
-        return _empty(symbol, present, start, end, expectations)
+        return _empty(symbol, present, sampled, start, end)
+    listed = Findings(symbol, rows)
+    listed.window(present, min(window[1], to_ms(now)), rules)
     masks = row_masks(rows, timeframe, rules, np.array(sorted(unfinished), dtype=np.int64), to_ms(now))
-    _require_agreement(symbol, masks, expectations)
-    history_days = (int(rows.open_time[-1] - rows.open_time[0]) + timeframe.ms) / DAY_MS
-    listed = _Lister(symbol)
-    listed.missing_bars(present, rules.max_gap_minutes)
-    if history_days < rules.min_history_days:
-        listed.add(DataRule.HISTORY_LENGTH, int(rows.open_time[0]), int(rows.open_time[-1]), len(rows), history_days)
     for rule, mask in masks.items():
-        listed.rows(rule, mask, rows)
-    bad = reduce(np.logical_or, masks.values())
+        listed.masked(rule, mask)
+    moves = jumps(rows.close)
+    listed.moves(moves, rules.max_jump_fraction)
+    listed.swapped(masks[DataRule.OHLC_INCONSISTENT])
+    checks = tuple(
+        listed.mismatches(symbol, timeframe, stored, other) for other, stored in sorted((coarser or {}).items())
+    )
+    bad = reduce(np.logical_or, masks.values(), listed.bad)
+    edges = block_edges(*window)
+    at = np.searchsorted(rows.open_time, edges)
+    bad_before = np.concatenate([[0], np.cumsum(bad)])
     holes = present.holes()[1]
-    halted = presence(rows.open_time[masks[DataRule.ZERO_VOLUME_HALT]], timeframe, to_ms(start), to_ms(end)).present
     return SymbolQuality(
-        symbol=symbol, rows=len(rows), presence=present, halted=halted,
+        symbol=symbol, rows=len(rows), presence=present,
+        halted=presence(rows.open_time[masks[DataRule.ZERO_VOLUME_HALT]], timeframe, *window).held,
+        half_hours=sampled, rows_by_block=np.diff(at), bad_by_block=np.diff(bad_before[at]),
         first=from_ms(int(rows.open_time[0])), last=from_ms(int(rows.open_time[-1])),
-        completeness=len(present.present) / present.expected,
-        quality=1.0 - float(np.count_nonzero(bad)) / len(rows),
-        history_days=history_days,
-        max_gap_minutes=float(holes.max(initial=0)) * timeframe.ms / MINUTE_MS if len(present.present) > 1 else None,
-        max_jump=float(np.abs(jumps(rows.close)).max()) if len(rows) > 1 else None,
-        violations=tuple(listed.violations), counts=dict(listed.counts), expectations=expectations,
+        completeness=present.count / present.expected,
+        quality=1.0 - int(np.count_nonzero(bad)) / len(rows),
+        history_days=_history_days(rows, timeframe),
+        max_gap_minutes=float(holes.max(initial=0)) * timeframe.ms / MINUTE_MS if present.count > 1 else None,
+        max_jump=float(np.abs(moves).max()) if len(rows) > 1 else None,
+        violations=tuple(listed.violations), counts=dict(listed.counts), cross_checks=checks,
     )  # fmt: skip
-
-
-def mark_exchange_wide(symbols: Sequence[SymbolQuality]) -> tuple[SymbolQuality, ...]:
-    """Set the scope of gaps and halts that all symbols share: every bar of it is missing (halted) in each of them.
-
-    With a single symbol nothing can be shared, and the scope stays `symbol`.
-    """
-    if len(symbols) < 2:
-        return tuple(symbols)
-    shared = {
-        DataRule.GAP: reduce(np.intersect1d, [s.presence.missing for s in symbols]),
-        DataRule.ZERO_VOLUME_HALT: reduce(np.intersect1d, [s.halted for s in symbols]),
-    }
-    return tuple(replace(s, violations=tuple(_scoped(v, s.presence, shared) for v in s.violations)) for s in symbols)
 
 
 def combine(symbols: Iterable[SymbolQuality]) -> dict[str, Measurement]:
@@ -200,6 +166,25 @@ def combine(symbols: Iterable[SymbolQuality]) -> dict[str, Measurement]:
     }
 
 
+def require_agreement(quality: SymbolQuality, expectations: Sequence[ExpectationResult]) -> None:
+    """Two implementations of a rule that disagree mean that neither can be trusted.
+
+    Raises:
+        DataError: Great Expectations and our own rules say different things about a rule of `JUDGED_TWICE`.
+    """
+    if not quality.rows:
+        return
+    for rule in JUDGED_TWICE:
+        expected = all(e.success for e in expectations if e.rule is rule)
+        if expected != (rule not in quality.counts):
+            raise DataError(
+                f"{quality.symbol}: Great Expectations and our own check disagree on {rule.value}; report this"
+            )
+
+
+# --- inside ------------------------------------------------------------------------------------------------
+
+
 def _worst(measurements: Sequence[Measurement], *, smallest: bool) -> Measurement:
     values = [m.value for m in measurements if m.value is not None]
     samples = min((m.samples or 0) for m in measurements)
@@ -208,95 +193,16 @@ def _worst(measurements: Sequence[Measurement], *, smallest: bool) -> Measuremen
     return Measurement(min(values) if smallest else max(values), samples=samples)
 
 
-def _scoped(violation: Violation, present: Presence, shared: Mapping[DataRule, IntArray]) -> Violation:
-    if violation.rule not in shared:
-        return violation
-    slots = shared[violation.rule]
-    first, last = present.slot(to_ms(violation.first)), present.slot(to_ms(violation.last))
-    if violation.rule is DataRule.GAP:
-        first, last = first + 1, last - 1
-    common = np.searchsorted(slots, last, side="right") - np.searchsorted(slots, first, side="left")
-    return replace(violation, scope=Scope.EXCHANGE if common == last - first + 1 else Scope.SYMBOL)
+def _history_days(rows: Rows, timeframe: Timeframe) -> float:
+    return (int(rows.open_time[-1] - rows.open_time[0]) + timeframe.ms) / DAY_MS
 
 
-def _require_agreement(
-    symbol: str, masks: Mapping[DataRule, BoolArray], expectations: Sequence[ExpectationResult]
-) -> None:
-    """Two implementations of a rule that disagree mean that neither can be trusted."""
-    for rule in JUDGED_TWICE:
-        expected = all(e.success for e in expectations if e.rule is rule)
-        if expected != (not masks[rule].any()):
-            raise DataError(f"{symbol}: Great Expectations and our own check disagree on {rule.value}; report this")
-
-
-def _empty(
-    symbol: str, present: Presence, start: datetime, end: datetime, expectations: tuple[ExpectationResult, ...]
-) -> SymbolQuality:
-    nothing = np.empty(0, dtype=np.int64)
+def _empty(symbol: str, present: Presence, sampled: HalfHours, start: datetime, end: datetime) -> SymbolQuality:
+    blocks = np.zeros(len(block_edges(to_ms(start), to_ms(end))) - 1, dtype=np.int64)
     violation = Violation(DataRule.EMPTY, symbol, Scope.SYMBOL, start, end, 0, ())
     return SymbolQuality(
-        symbol=symbol, rows=0, presence=present, halted=nothing, first=None, last=None, completeness=0.0, quality=0.0,
+        symbol=symbol, rows=0, presence=present, halted=np.zeros(present.expected, dtype=np.bool_), half_hours=sampled,
+        rows_by_block=blocks, bad_by_block=blocks, first=None, last=None, completeness=0.0, quality=0.0,
         history_days=0.0, max_gap_minutes=None, max_jump=None, violations=(violation,),
-        counts={DataRule.EMPTY: Count(1, 0)}, expectations=expectations,
+        counts={DataRule.EMPTY: Count(1, 0)}, cross_checks=(),
     )  # fmt: skip
-
-
-class _Lister:
-    """Gathers the violations of one symbol: all counted, the first `MAX_LISTED` of each rule listed."""
-
-    def __init__(self, symbol: str) -> None:
-        self._symbol = symbol
-        self.violations: list[Violation] = []
-        self.counts: dict[DataRule, Count] = {}
-
-    def add(self, rule: DataRule, first_ms: int, last_ms: int, count: int, *sample: float | str) -> None:
-        """List one event; the caller keeps `counts` when it may leave some out."""
-        self.counts.setdefault(rule, Count(1, count))
-        self.violations.append(
-            Violation(rule, self._symbol, Scope.SYMBOL, from_ms(first_ms), from_ms(last_ms), count, _plain(sample))
-        )
-
-    def missing_bars(self, present: Presence, max_gap_minutes: float) -> None:
-        """COMPLETENESS over the whole window when a bar is missing, GAP for every hole that is too long."""
-        missing = present.expected - len(present.present)
-        if missing:
-            slots = present.missing
-            share = len(present.present) / present.expected
-            self.add(DataRule.COMPLETENESS, present.time(int(slots[0])), present.time(int(slots[-1])), missing, share)
-        first, size = present.holes()
-        minutes = size * present.step_ms / MINUTE_MS
-        long = np.flatnonzero(minutes > max_gap_minutes)
-        if len(long):
-            self.counts[DataRule.GAP] = Count(len(long), int(size[long].sum()))
-        for i in long[:MAX_LISTED]:
-            a, b = int(first[i]) - 1, int(first[i] + size[i])
-            self.add(DataRule.GAP, present.time(a), present.time(b), int(size[i]), float(minutes[i]))
-
-    def rows(self, rule: DataRule, mask: BoolArray, rows: Rows) -> None:
-        """One event for each run of consecutive rows; every jump is an event of its own."""
-        if not mask.any():
-            return
-        if rule is DataRule.JUMP:
-            first = np.flatnonzero(mask).astype(np.int64)
-            last = first + 1
-        else:
-            first, last = runs(mask)
-        self.counts[rule] = Count(len(first), int(np.count_nonzero(mask)))
-        for a, b in zip(first[:MAX_LISTED].tolist(), last[:MAX_LISTED].tolist(), strict=True):
-            self.add(rule, int(rows.open_time[a]), int(rows.open_time[b - 1]), b - a, *_sample(rule, rows, a))
-
-
-def _sample(rule: DataRule, rows: Rows, at: int) -> tuple[float | str, ...]:
-    if rule is DataRule.JUMP:
-        usable = at - 1
-        while not (np.isfinite(rows.close[usable]) and rows.close[usable] > 0):
-            usable -= 1
-        before, after = float(rows.close[usable]), float(rows.close[at])
-        return before, after, after / before - 1.0
-    values = (rows.open[at], rows.high[at], rows.low[at], rows.close[at], rows.volume[at])
-    return tuple(float(v) for v in values)
-
-
-def _plain(sample: Iterable[float | str]) -> tuple[float | str, ...]:
-    """NaN and infinities as text: JSON has no number for them."""
-    return tuple(v if isinstance(v, str) or math.isfinite(v) else str(v) for v in sample)

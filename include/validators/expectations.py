@@ -2,15 +2,16 @@
 
 Where GX has the expectation it gives the verdict and the numpy rule only says where; both must agree
 (`data_quality`), so neither implementation can pass alone what the other refuses. Results are kept at SUMMARY:
-COMPLETE costs megabytes a symbol.
+COMPLETE costs megabytes a symbol. Rules that GX has no expectation for are in `rule_expectations`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -32,6 +33,8 @@ class ExpectationResult:
     success: bool
     unexpected: int
     """Rows that broke it; 0 for expectations on the table."""
+    outcome: Any = field(default=None, repr=False, compare=False)
+    """The library's own result, for its Data Docs."""
 
     def document(self) -> dict[str, Any]:
         return {
@@ -40,20 +43,34 @@ class ExpectationResult:
         }  # fmt: skip
 
 
+def quiet_context(**arguments: Any) -> Any:
+    """A context of Great Expectations that sends no analytics, draws no progress bars and logs warnings only.
+
+    Args:
+        arguments: of `great_expectations.get_context`. The import alone takes seconds.
+    """
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    # Each step of building a context is logged at INFO, which would bury the verdict in a task's log.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(**arguments)
+    context.enable_analytics(False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    return context
+
+
 class ExpectationSuite:
-    """The suite on an ephemeral context, analytics and progress bars off. Importing GX takes seconds: build it once."""
+    """The suite on an ephemeral context. Importing GX takes seconds: build it once."""
 
     def __init__(self) -> None:
-        os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+        context = quiet_context(mode="ephemeral")
         import great_expectations as gx
-        from great_expectations.data_context.types.base import ProgressBarsConfig
 
-        context = gx.get_context(mode="ephemeral")
-        context.enable_analytics(False)
-        context.variables.progress_bars = ProgressBarsConfig(globally=False)
         asset = context.data_sources.add_pandas("lake").add_dataframe_asset("rows")
         self._batches = asset.add_batch_definition_whole_dataframe("window")
-        self._suite = gx.ExpectationSuite("bars", expectations=_expectations())
+        self._suite = gx.ExpectationSuite("bars", expectations=row_expectations())
 
     def validate(self, columns: Mapping[str, NDArray[Any]]) -> tuple[ExpectationResult, ...]:
         """Judge the rows of one symbol.
@@ -71,7 +88,23 @@ class ExpectationSuite:
         return tuple(_result(r) for r in batch.validate(self._suite, result_format=RESULT_FORMAT).results)
 
 
-def _expectations() -> list[Any]:
+def require_evaluated(outcome: Any) -> None:
+    """Refuse a result of an expectation that broke instead of judging.
+
+    Raises:
+        DataError: names the expectation and what broke.
+    """
+    config, info = outcome.expectation_config, outcome.exception_info or {}
+    broken = info if "raised_exception" in info else next(iter(info.values()), {})
+    if broken.get("raised_exception"):
+        where = (
+            ", ".join(_columns(config)) or config.kwargs.get("rule") or config.kwargs.get("criterion") or "the table"
+        )
+        raise DataError(f"{config.type} on {where} could not be evaluated: {broken['exception_message']}")
+
+
+def row_expectations() -> list[Any]:
+    """What GX itself judges on the rows of a symbol; `meta.rule` names the rule each belongs to."""
     from great_expectations import expectations as gxe
 
     largest = sys.float_info.max
@@ -98,12 +131,13 @@ def _expectations() -> list[Any]:
 
 
 def _result(outcome: Any) -> ExpectationResult:
+    require_evaluated(outcome)
     config = outcome.expectation_config
-    arguments = config.kwargs
-    columns = tuple(arguments[k] for k in ("column", "column_A", "column_B") if k in arguments)
-    info = outcome.exception_info or {}
-    broken = info if "raised_exception" in info else next(iter(info.values()), {})
-    if broken.get("raised_exception"):
-        raise DataError(f"{config.type} on {', '.join(columns)} could not be evaluated: {broken['exception_message']}")
     unexpected = int((outcome.result or {}).get("unexpected_count") or 0)
-    return ExpectationResult(DataRule[config.meta["rule"]], config.type, columns, bool(outcome.success), unexpected)
+    return ExpectationResult(
+        DataRule[config.meta["rule"]], config.type, _columns(config), bool(outcome.success), unexpected, outcome
+    )
+
+
+def _columns(config: Any) -> tuple[str, ...]:
+    return tuple(config.kwargs[k] for k in ("column", "column_A", "column_B") if k in config.kwargs)

@@ -12,16 +12,20 @@ import numpy as np
 import pytest
 
 from include.config.files import find_profile
+from include.domain.aggregation import aggregate
+from include.domain.bars import BAR_COLUMNS, Bars
 from include.domain.enums import Stage
 from include.domain.errors import DataError
 from include.domain.reason_codes import DataRule
+from include.domain.times import Timeframe
 from include.market_data.importing import import_synthetic
 from include.market_data.synthetic import DEFAULT_START, SYMBOLS
 from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict
 from include.stages.data_gate import DataGateResult, bounded, gate_data, run_data_gate
-from include.validators.data_quality import JUDGED_TWICE, Scope
+from include.validators.data_quality import JUDGED_TWICE
 from include.validators.expectations import ExpectationSuite
+from include.validators.violations import EVERY_SYMBOL, Scope
 from tests.market import MINUTE, NOW, START, Columns, bars, lake_at, minutes, table, take
 from tests.samples import sample_candidate
 
@@ -53,18 +57,6 @@ def clean() -> Columns:
     return bars(COUNT)
 
 
-def duplicate(c: Columns) -> Columns:
-    return take(c, np.r_[0:700, 699, 700:COUNT])
-
-
-def shuffle(c: Columns) -> Columns:
-    return take(c, np.random.default_rng(0).permutation(COUNT))
-
-
-def swap(a: str, b: str) -> Callable[[Columns], Columns]:
-    return lambda c: {**c, a: c[b], b: c[a]}
-
-
 def put(column: str, value: float) -> Callable[[Columns], Columns]:
     def change(c: Columns) -> Columns:
         c[column][700] = value
@@ -73,60 +65,15 @@ def put(column: str, value: float) -> Callable[[Columns], Columns]:
     return change
 
 
-def thousandfold(c: Columns) -> Columns:
-    for name in ("open", "high", "low", "close"):
-        c[name][700] *= 1_000
-    return c
-
-
-def off_grid(c: Columns) -> Columns:
-    c["open_time"][700] += 30_000
-    return c
-
-
-def frozen(c: Columns) -> Columns:
-    for name in ("open", "high", "low", "close"):
-        c[name][700:740] = c[name][700]
-    return c
-
-
-def halted(c: Columns) -> Columns:
-    c["volume"][700:720] = 0.0
-    return c
-
-
-def half_hour_zone(c: Columns) -> Columns:
-    # A zone half a minute off cannot exist; a feed that stamps its bars at their middle can.
-    c["open_time"] += 30_000
-    return c
-
-
-def zone_behind(c: Columns) -> Columns:
-    c["open_time"] -= 8 * 3_600_000
-    return c
-
-
-DEFECTS: dict[str, tuple[Callable[[Columns], Columns], DataRule]] = {
-    "a duplicate": (duplicate, DataRule.DUPLICATE_TIME),
-    "shuffled rows": (shuffle, DataRule.OUT_OF_ORDER),
-    "high and low swapped": (swap("high", "low"), DataRule.OHLC_INCONSISTENT),
-    "close taken for high": (swap("high", "close"), DataRule.OHLC_INCONSISTENT),
-    "NaN": (put("close", np.nan), DataRule.NON_FINITE),
-    "infinity": (put("high", np.inf), DataRule.NON_FINITE),
-    "NaN volume": (put("volume", np.nan), DataRule.NON_FINITE),
-    "zero price": (put("low", 0.0), DataRule.NON_POSITIVE_PRICE),
-    "negative price": (put("low", -3.0), DataRule.NON_POSITIVE_PRICE),
-    "negative volume": (put("volume", -1.0), DataRule.NEGATIVE_VOLUME),
-    "a price times a thousand": (thousandfold, DataRule.JUMP),
-    "a time between minutes": (off_grid, DataRule.OFF_GRID),
-    "all times half a minute off": (half_hour_zone, DataRule.OFF_GRID),
-    "a hole of ten minutes": (lambda c: take(c, np.r_[0:700, 710:COUNT]), DataRule.GAP),
-    "a single minute missing": (lambda c: take(c, np.r_[0:700, 701:COUNT]), DataRule.COMPLETENESS),
-    "the end missing": (lambda c: take(c, np.r_[0:1_200]), DataRule.COMPLETENESS),
-    "times of a zone eight hours off": (zone_behind, DataRule.COMPLETENESS),
-    "prices that stand still": (frozen, DataRule.STALE_PRICE),
-    "a halt": (halted, DataRule.ZERO_VOLUME_HALT),
+DEFECTS: dict[DataRule, Callable[[Columns], Columns]] = {
+    DataRule.NON_FINITE: put("close", np.nan),
+    DataRule.NON_POSITIVE_PRICE: put("low", 0.0),
+    DataRule.NEGATIVE_VOLUME: put("volume", -1.0),
+    DataRule.OHLC_INCONSISTENT: put("high", 1.0),
+    DataRule.DUPLICATE_TIME: lambda c: take(c, np.r_[0:700, 699, 700:COUNT]),
+    DataRule.OUT_OF_ORDER: lambda c: take(c, np.random.default_rng(0).permutation(COUNT)),
 }
+"""One of each rule that Great Expectations judges too; `test_injected_defects` has all of them."""
 
 
 def test_clean_bars_pass_with_full_scores_and_nothing_listed(tmp_path: Path) -> None:
@@ -138,41 +85,41 @@ def test_clean_bars_pass_with_full_scores_and_nothing_listed(tmp_path: Path) -> 
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", DEFECTS)
-def test_an_injected_defect_is_listed_under_the_rule_made_for_it(tmp_path: Path, name: str) -> None:
-    inject, rule = DEFECTS[name]
-    result = gated(tmp_path, inject(clean()))
-    assert rule in rules(result)
-    assert all(v.first <= v.last and v.symbol == "BTC/USDT" for v in result.violations)
-    json.dumps(result.document(), allow_nan=False)
-    # Bars that break a rule lower quality, bars that are not there lower completeness: no defect leaves both at one.
-    assert result.metrics["compatibility"].value is not None
-    assert result.metrics["compatibility"].value < 1.0
-
-
 @pytest.mark.parametrize(
-    ("name", "metric"),
+    ("defect", "metric"),
     [
-        ("shuffled rows", "quality"), ("high and low swapped", "quality"), ("a price times a thousand", "max_jump"),
-        ("all times half a minute off", "completeness"), ("a hole of ten minutes", "max_gap_minutes"),
-        ("the end missing", "completeness"), ("times of a zone eight hours off", "completeness"),
+        (DEFECTS[DataRule.OUT_OF_ORDER], "quality"), (lambda c: take(c, np.r_[0:700, 710:COUNT]), "max_gap_minutes"),
+        (lambda c: take(c, np.r_[0:1_200]), "completeness"), (lambda c: {**c, "close": c["close"] * 1e3}, "quality"),
+        (put("close", 5.0), "max_jump"),
     ],
+    ids=["shuffled rows", "a hole of ten minutes", "the end missing", "closes in another unit", "a misprint"],
 )  # fmt: skip
-def test_a_grave_defect_fails_the_criterion_that_speaks_of_it(tmp_path: Path, name: str, metric: str) -> None:
-    result = gated(tmp_path, DEFECTS[name][0](clean()))
+def test_a_grave_defect_fails_the_criterion_that_speaks_of_it_and_is_named(
+    tmp_path: Path, defect: Callable[[Columns], Columns], metric: str
+) -> None:
+    result = gated(tmp_path, defect(clean()))
     assert result.verdict is Verdict.FAIL
-    failed = {r.criterion.metric for r in result.results if r.verdict is Verdict.FAIL}
-    assert metric in failed
+    (failed,) = (r for r in result.results if r.criterion.metric == metric)
+    assert failed.verdict is Verdict.FAIL
+    assert "; worst: " in failed.reason
+    json.dumps(result.document(), allow_nan=False)
 
 
 def test_violations_carry_time_count_and_values(tmp_path: Path) -> None:
-    result = gated(tmp_path, thousandfold(take(clean(), np.r_[0:800, 810:COUNT])))
+    columns = clean()
+    for name in ("open", "high", "low", "close"):
+        columns[name][700] *= 1_000
+        columns[name][1_000:] *= 1.2
+    result = gated(tmp_path, take(columns, np.r_[0:800, 810:COUNT]))
     gap = next(v for v in result.violations if v.rule is DataRule.GAP)
     assert (gap.first, gap.last, gap.count) == (START + minutes(799), START + minutes(810), 10)
     assert gap.sample == (10.0,)
+    tick = next(v for v in result.violations if v.rule is DataRule.BAD_TICK)
+    assert (tick.first, tick.last, tick.count) == (START + minutes(700), START + minutes(700), 1)
+    assert tick.sample[2] == pytest.approx(999, rel=0.01)
     jump = next(v for v in result.violations if v.rule is DataRule.JUMP)
-    assert (jump.first, jump.last, jump.count) == (START + minutes(700), START + minutes(700), 1)
-    assert jump.sample[2] == pytest.approx(999, rel=0.01)
+    assert (jump.first, jump.last, jump.count) == (START + minutes(1_000), START + minutes(1_000), 1)
+    assert jump.sample == pytest.approx((columns["close"][999], columns["close"][1_000], 0.2), rel=0.01)
 
 
 def test_scores_are_the_documented_shares(tmp_path: Path) -> None:
@@ -181,12 +128,6 @@ def test_scores_are_the_documented_shares(tmp_path: Path) -> None:
     result = gated(tmp_path, columns)
     assert result.metrics["completeness"].value == (COUNT - 3) / COUNT
     assert result.metrics["quality"].value == pytest.approx(1 - 10 / (COUNT - 3))
-
-
-def test_an_unfinished_last_bar_is_named(tmp_path: Path) -> None:
-    result = gated(tmp_path, clean(), now=END - timedelta(seconds=30))
-    (violation,) = result.violations
-    assert (violation.rule, violation.first) == (DataRule.UNFINISHED_BAR, END - minutes(1))
 
 
 def test_too_short_a_history_is_listed_and_fails(tmp_path: Path) -> None:
@@ -206,6 +147,13 @@ def test_a_window_without_rows_fails_and_a_symbol_that_is_not_there_is_an_error(
         gate_data("synthetic", ["BTC/USDT", "ETH/USDT"], MINUTE, START, END, profile(), lake, now=NOW)
 
 
+def test_a_symbol_beside_itself_is_not_judged_as_a_whole_exchange(tmp_path: Path) -> None:
+    lake = lake_at(tmp_path)
+    lake.ingest("synthetic", "BTC/USDT", MINUTE, table(clean()), source="test", now=NOW)
+    with pytest.raises(DataError, match="named twice"):
+        gate_data("synthetic", ["BTC/USDT", "BTCUSDT"], MINUTE, START, END, profile(), lake, now=NOW)
+
+
 def test_one_bad_symbol_decides_for_all(tmp_path: Path) -> None:
     lake = lake_at(tmp_path)
     lake.ingest("synthetic", "BTC/USDT", MINUTE, table(clean()), source="test", now=NOW)
@@ -216,7 +164,7 @@ def test_one_bad_symbol_decides_for_all(tmp_path: Path) -> None:
     assert result.metrics["completeness"].value == pytest.approx(1_000 / COUNT)
 
 
-def test_a_hole_that_all_symbols_share_is_the_exchange_s_and_any_other_is_the_symbol_s(tmp_path: Path) -> None:
+def test_what_the_exchange_is_to_blame_for_is_listed_and_counted_once(tmp_path: Path) -> None:
     lake, shared = lake_at(tmp_path), np.r_[0:100, 120:COUNT]
     halted = bars(COUNT, seed=1)
     halted["volume"][600:610] = 0.0
@@ -226,11 +174,32 @@ def test_a_hole_that_all_symbols_share_is_the_exchange_s_and_any_other_is_the_sy
     result = gate_data("synthetic", ["BTC/USDT", "ETH/USDT"], MINUTE, START, END, profile(), lake, now=NOW)
     scopes = [(v.symbol, v.rule, v.count, v.scope) for v in result.violations if v.rule is not DataRule.COMPLETENESS]
     assert scopes == [
-        ("BTC/USDT", DataRule.GAP, 20, Scope.EXCHANGE),
-        ("ETH/USDT", DataRule.GAP, 20, Scope.EXCHANGE),
+        (EVERY_SYMBOL, DataRule.GAP, 20, Scope.EXCHANGE),
         ("ETH/USDT", DataRule.GAP, 15, Scope.SYMBOL),
         ("ETH/USDT", DataRule.ZERO_VOLUME_HALT, 10, Scope.SYMBOL),
     ]
+    assert result.document()["exchange"] == {"violation_counts": {"GAP": {"events": 1, "bars": 20}}}
+
+
+def test_stored_hours_of_the_venue_and_other_venues_of_the_symbol_are_compared_with(tmp_path: Path) -> None:
+    lake, days = lake_at(tmp_path), 10
+    minutes_late, hour = bars(days * COUNT), Timeframe.parse("1h")
+    right = {**minutes_late, "open_time": minutes_late["open_time"] - 8 * hour.ms}
+    hours = aggregate(Bars("BTC/USDT", MINUTE, **{name: right[name] for name in BAR_COLUMNS}), hour).bars
+    lake.ingest("binance-usdm", "BTC/USDT", MINUTE, table(minutes_late), source="test", now=NOW)
+    whole = (START, START + days * timedelta(days=1))
+    alone = gate_data("binance-usdm", ["BTC/USDT"], MINUTE, *whole, profile(), lake, now=NOW)
+    assert (alone.verdict, alone.references) == (Verdict.PASS, ())
+    columns = {name: getattr(hours, name) for name in BAR_COLUMNS}
+    lake.ingest("binance-usdm", "BTC/USDT", hour, table(columns), source="test", now=NOW)
+    lake.ingest("binance-spot", "BTC/USDT", hour, table(columns), source="test", now=NOW)
+    result = gate_data("binance-usdm", ["BTC/USDT"], MINUTE, *whole, profile(), lake, now=NOW)
+    assert rules(result) == {DataRule.WRONG_ZONE, DataRule.TIMEFRAME_MISMATCH}
+    assert result.violations[0].sample[0] == "8 h later than binance-usdm BTC/USDT 1h"
+    assert result.document()["references"] == ["binance-usdm BTC/USDT 1h", "binance-spot BTC/USDT 1h"]
+    (check,) = result.document()["cross_checks"]
+    assert check["differing"] == check["bars"] > 200
+    assert (result.verdict, result.metrics["quality"].value) == (Verdict.FAIL, 0.0)
 
 
 def test_evidence_carries_fingerprint_scores_and_bounded_violations(tmp_path: Path) -> None:
@@ -238,15 +207,22 @@ def test_evidence_carries_fingerprint_scores_and_bounded_violations(tmp_path: Pa
     broken = clean()
     broken["volume"][::2] = -1.0
     lake.ingest("synthetic", "BTC/USDT", MINUTE, table(broken), source="test", now=NOW)
-    evidence = run_data_gate(sample_candidate(), profile(), START, END, lake, now=NOW, report_dir=tmp_path / "report")
+    reported: list[DataGateResult] = []
+
+    def report(result: DataGateResult) -> dict[str, str]:
+        reported.append(result)
+        return {"gate.json": "0" * 64}
+
+    evidence = run_data_gate(sample_candidate(), profile(), START, END, lake, now=NOW, report=report)
     assert (evidence.stage, evidence.verdict, evidence.synthetic) == (Stage.DATA_GATE, Verdict.FAIL, True)
     assert evidence.fingerprint == lake.fingerprint("synthetic", ["BTC/USDT"], MINUTE, START, END)
     assert len(evidence.details["violations"]) == 50
     counts = evidence.details["symbols"]["BTC/USDT"]["violation_counts"]["NEGATIVE_VOLUME"]
     assert counts == {"events": COUNT // 2, "bars": COUNT // 2}
-    report = json.loads((tmp_path / "report" / "data-gate.json").read_text())
-    assert len(report["violations"]) == COUNT // 2
-    assert set(evidence.artefacts) == {"data-gate.json"}
+    assert len(reported[0].violations) == COUNT // 2
+    assert evidence.artefacts == {"gate.json": "0" * 64}
+    (quality,) = (r for r in evidence.results if r.criterion.metric == "quality")
+    assert "worst: NEGATIVE_VOLUME BTC/USDT" in quality.reason
     assert len(evidence.digest) == 64
 
 
@@ -277,9 +253,8 @@ def test_the_two_implementations_of_a_rule_must_agree(tmp_path: Path, monkeypatc
 @pytest.mark.parametrize("rule", JUDGED_TWICE)
 def test_great_expectations_judges_every_rule_it_is_said_to_judge(rule: DataRule) -> None:
     suite = ExpectationSuite()
-    inject = next(inject for inject, caught_by in DEFECTS.values() if caught_by is rule)
     assert all(r.success for r in suite.validate(clean()))
-    failed = [r for r in suite.validate(inject(clean())) if r.rule is rule and not r.success]
+    failed = [r for r in suite.validate(DEFECTS[rule](clean())) if r.rule is rule and not r.success]
     assert failed
     assert all(r.unexpected > 0 for r in failed)
 

@@ -9,7 +9,8 @@ import pytest
 
 from include.domain.reason_codes import DataRule
 from include.domain.times import Timeframe, to_ms
-from include.validators.bar_rules import in_time_order, jumps, presence, row_masks, runs
+from include.validators.bar_rules import in_time_order, row_masks, runs
+from include.validators.presence import presence
 from tests.market import MINUTE, NOW, RULES, START, Columns, bars, minutes, take
 
 NOTHING = np.empty(0, dtype=np.int64)
@@ -70,27 +71,6 @@ def test_a_time_between_two_grid_points_is_off_grid() -> None:
     assert broken(columns) == {DataRule.OFF_GRID: [7]}
 
 
-def test_a_price_a_thousand_times_too_high_jumps_there_and_back() -> None:
-    columns = bars(50)
-    for name in ("open", "high", "low", "close"):
-        columns[name][7] *= 1_000
-    assert broken(columns) == {DataRule.JUMP: [7, 8]}
-
-
-@pytest.mark.parametrize(("factor", "rows"), [(1.0999, []), (1.1001, [7])])
-def test_the_jump_limit_is_inclusive(factor: float, rows: list[int]) -> None:
-    columns = bars(50)
-    for name in ("open", "high", "low", "close"):
-        columns[name][:7] = 100.0
-        columns[name][7:] = 100.0 * factor
-    assert broken(columns).get(DataRule.JUMP, []) == rows
-
-
-def test_moves_are_measured_across_unusable_closes() -> None:
-    moves = jumps(np.array([100.0, np.nan, 0.0, 130.0, -1.0, 130.0]))
-    assert moves.tolist() == pytest.approx([0, 0, 0, 0.3, 0, 0])
-
-
 @pytest.mark.parametrize(("length", "found"), [(30, False), (31, True)])
 def test_prices_may_repeat_for_thirty_bars_and_no_longer(length: int, found: bool) -> None:
     columns = bars(80)
@@ -105,6 +85,16 @@ def test_a_hole_breaks_a_run_of_equal_prices() -> None:
     for name in ("open", "high", "low", "close"):
         columns[name][10:50] = columns[name][10]
     assert DataRule.STALE_PRICE not in broken(take(columns, np.r_[0:30, 31:80]))
+
+
+def test_prices_that_stand_still_without_volume_are_a_halt_and_no_stuck_feed() -> None:
+    columns = bars(80)
+    for name in ("open", "high", "low", "close"):
+        columns[name][10:60] = columns[name][10]
+    columns["volume"][11:60] = 0.0
+    assert broken(columns) == {DataRule.ZERO_VOLUME_HALT: list(range(11, 60))}
+    columns["volume"][30] = 1.0
+    assert broken(columns)[DataRule.STALE_PRICE] == list(range(10, 60))
 
 
 @pytest.mark.parametrize(("length", "found"), [(2, False), (3, True)])
