@@ -8,6 +8,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, dag, get_current_context, task
 
 from plugins.airflow_compat import final_unless_retryable
+from plugins.reports import keep_reports
 
 
 @dag(
@@ -29,7 +30,7 @@ def daily_report() -> None:
         context = get_current_context()
         moment = context["dag_run"].logical_date or context["dag_run"].run_after
         with final_unless_retryable():
-            return tasks.build_daily_report(moment)
+            return tasks.build_daily_report(moment, announce=keep_reports)
 
     build_report()
 

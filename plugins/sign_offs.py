@@ -15,6 +15,7 @@ from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from plugins.airflow_compat import final_unless_retryable, recorded_answers
+from plugins.reports import base_path
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,7 +58,7 @@ class SignOffOperator(_QuestionOperator):
         from include.operations import tasks
 
         with final_unless_retryable():
-            question = tasks.build_sign_off_question(self.subject_id, self.profile, self.role)
+            question = tasks.build_sign_off_question(self.subject_id, self.profile, self.role, base_path=base_path())
         if question is None:
             raise AirflowSkipException(f"profile {self.profile} asks for no sign-off by {self.role}")
         self.ask(**question)

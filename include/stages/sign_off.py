@@ -13,13 +13,13 @@ from include.ports import Ledger, RecordedEvidence
 from include.qualification.candidate import Candidate
 from include.qualification.profile import Profile
 from include.stages.ladder import (
-    REQUIRED_BEFORE,
     Refusal,
     evaluate_authorisation,
     latest_evidence,
     raise_if_refused,
     require_passed,
     require_unchanged,
+    required_before,
 )
 
 
@@ -36,8 +36,13 @@ class SignOffRequest:
     """Readable Markdown: verdict, criteria table, digests."""
 
 
-def request_sign_offs(ledger: Ledger, candidate: Candidate, profile: Profile) -> SignOffRequest:
+def request_sign_offs(
+    ledger: Ledger, candidate: Candidate, profile: Profile, *, report_url: str = ""
+) -> SignOffRequest:
     """Build the request, refusing candidates that have nothing to be signed.
+
+    Args:
+        report_url: where people find the candidate's report; named in the text, not part of what is signed.
 
     Raises:
         RejectedError: evidence of a required stage is missing or not PASS, or the candidate has changed.
@@ -46,14 +51,16 @@ def request_sign_offs(ledger: Ledger, candidate: Candidate, profile: Profile) ->
     with ledger.begin() as work:
         require_passed(work, candidate.id, profile, Stage.SIGN_OFF)
         latest = latest_evidence(work, candidate.id, profile)
-    evidence = [item for stage in REQUIRED_BEFORE[Stage.SIGN_OFF] if (item := latest[stage]) is not None]
+    evidence = [item for stage in required_before(Stage.SIGN_OFF, profile) if (item := latest[stage]) is not None]
     return SignOffRequest(
         candidate.id, candidate.name, profile.name, profile.hash, tuple(item.digest for item in evidence),
-        render_request(candidate, profile, evidence),
+        render_request(candidate, profile, evidence, report_url=report_url),
     )  # fmt: skip
 
 
-def render_request(candidate: Candidate, profile: Profile, evidence: Sequence[RecordedEvidence]) -> str:
+def render_request(
+    candidate: Candidate, profile: Profile, evidence: Sequence[RecordedEvidence], *, report_url: str = ""
+) -> str:
     """Markdown a person can decide on without leaving the page."""
     synthetic = any(item.document["synthetic"] for item in evidence)
     lines = [
@@ -76,6 +83,7 @@ def render_request(candidate: Candidate, profile: Profile, evidence: Sequence[Re
         "",
         f"Capital on promotion: {profile.promotion.capital_steps[0]:.0%} of {profile.initial_capital:,.0f} "
         f"(steps {steps}).",
+        *(["", f"[The report on everything measured]({report_url})"] if report_url else []),
         "",
         "Your answer covers exactly this evidence; any change to code, params, profile or evidence voids it:",
         "",

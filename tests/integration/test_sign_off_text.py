@@ -19,6 +19,9 @@ def test_the_digests_shown_are_the_digests_read_back(ledger: Ledger) -> None:
             for stage in (Stage.DATA_GATE, Stage.BACKTEST, Stage.SIMULATION, Stage.QUALIFICATION)
         ]
         work.commit()
-    digests, profile_hash = read_request(render_request(candidate, profile, shown))
-    assert digests == tuple(item.digest for item in shown)
-    assert profile_hash == profile.hash
+    with_link = render_request(candidate, profile, shown, report_url="/airlock/reports/sample/five-year/page.html")
+    assert "(/airlock/reports/sample/five-year/page.html)" in with_link
+    for body in (render_request(candidate, profile, shown), with_link):
+        digests, profile_hash = read_request(body)
+        assert digests == tuple(item.digest for item in shown)
+        assert profile_hash == profile.hash

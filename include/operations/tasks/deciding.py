@@ -13,11 +13,17 @@ from include.domain.enums import Role, Severity
 from include.operations import answers as recorded
 from include.operations.airflow_client import HumanAnswer
 from include.operations.people import holders_of
-from include.operations.tasks.support import load_candidate, tell, words
+from include.operations.report_links import report_id, report_url
+from include.operations.tasks.support import ladder_page, load_candidate, tell, words
 
 
-def build_sign_off_question(candidate_id: str, profile_name: str, role_name: str) -> dict[str, Any] | None:
+def build_sign_off_question(
+    candidate_id: str, profile_name: str, role_name: str, *, base_path: str = ""
+) -> dict[str, Any] | None:
     """Text and people of a sign-off; None when the profile does not ask for the role.
+
+    Args:
+        base_path: path under which people reach Airflow, for the link to the report.
 
     Raises:
         RejectedError: there is nothing to be signed: evidence is missing or not PASS, or the candidate changed.
@@ -29,7 +35,8 @@ def build_sign_off_question(candidate_id: str, profile_name: str, role_name: str
         return None
     ledger = bootstrap.open_ledger(settings)
     candidate = load_candidate(ledger, candidate_id)
-    request = request_sign_offs(ledger, candidate, profile)
+    page = report_url(report_id(settings.reports, ladder_page(settings, candidate, profile)), base_path)
+    request = request_sign_offs(ledger, candidate, profile, report_url=page)
     people = holders_of(role)
     subject = f"{words(role)}: promote {candidate.name} under {profile.name}?"
     tell(settings, Severity.INFO, f"Sign-off asked: {subject}", [f"asked of {', '.join(people.values())}"])
