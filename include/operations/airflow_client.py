@@ -96,11 +96,13 @@ class AirflowClient:
 
     # --- runs -------------------------------------------------------------------------------------------
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any], *, run_id: str = "") -> str:
-        """Start a run now; returns its id."""
+    def trigger(self, dag_id: str, conf: Mapping[str, Any], *, run_id: str = "", partition: str = "") -> str:
+        """Start a run now, of one partition where the DAG has any; returns its id."""
         body: dict[str, Any] = {"logical_date": None, "conf": dict(conf)}
         if run_id:
             body["dag_run_id"] = run_id
+        if partition:
+            body["partition_key"] = partition
         return str(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
 
     def run(self, dag_id: str, run_id: str) -> Mapping[str, Any]:
@@ -111,11 +113,23 @@ class AirflowClient:
         query = {"order_by": "-run_after", "limit": _PAGE}
         return list(self._call("GET", f"/dags/{dag_id}/dagRuns", params=query)["dag_runs"])
 
-    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """State by task id; tasks that Airflow has not looked at yet are `none`."""
+    def task_instances(self, dag_id: str, run_id: str) -> Sequence[Mapping[str, Any]]:
+        """Every task of a run; a mapped one once for each index."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
-        items = self._call("GET", path, params={"limit": _PAGE})["task_instances"]
-        return {item["task_id"]: item["state"] or "none" for item in items}
+        return list(self._call("GET", path, params={"limit": _PAGE})["task_instances"])
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """State by task id, for runs without mapped tasks; tasks that Airflow has not looked at yet are `none`."""
+        return {item["task_id"]: item["state"] or "none" for item in self.task_instances(dag_id, run_id)}
+
+    def backfills(self, dag_id: str) -> Sequence[Mapping[str, Any]]:
+        """Backfills of a DAG; Airflow sets `completed_at` up to half a minute after the last run has ended."""
+        return list(self._call("GET", "/backfills", params={"dag_id": dag_id, "limit": _PAGE})["backfills"])
+
+    def asset_events(self, dag_id: str) -> Sequence[Mapping[str, Any]]:
+        """What the runs of a DAG announced about assets, oldest first."""
+        query = {"source_dag_id": dag_id, "order_by": "timestamp", "limit": _PAGE}
+        return list(self._call("GET", "/assets/events", params=query)["asset_events"])
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
         """Value a task returned; None when it returned none."""
@@ -124,6 +138,12 @@ class AirflowClient:
             return self._call("GET", path, params={"deserialize": False})["value"]
         except ConfigurationError:
             return None
+
+    def links(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, str]:
+        """Addresses of the buttons on a task's page by their names; those that lead nowhere are left out."""
+        query = {"map_index": map_index}
+        found = self._call("GET", f"{_task(dag_id, run_id, task_id)}/links", params=query)["extra_links"]
+        return {name: address for name, address in found.items() if address}
 
     def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
         """What the UI's "mark as" does."""

@@ -77,6 +77,15 @@ def test_refusals_are_sorted_by_what_the_caller_must_do(status: int, error: type
         assert caught.value.code == str(status)
 
 
+def test_a_run_names_its_partition_only_where_one_is_meant() -> None:
+    server = Server({"POST /dags/market_data/dagRuns": (200, {"dag_run_id": "r"})})
+    with client(server) as airflow:
+        airflow.trigger("market_data", {})
+        airflow.trigger("market_data", {}, partition="2024-01-31")
+    bodies = [body for _, _, body in server.asked]
+    assert [body.get("partition_key") for body in bodies] == [None, "2024-01-31"]
+
+
 def test_no_answer_may_be_tried_again_and_names_the_server() -> None:
     def dead(request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused", request=request)
