@@ -9,13 +9,10 @@ import pytest
 from include.backtesting.equity import ProfitCurve, daily_equity, falls, largest_loss, total_profit
 from include.backtesting.metrics import (
     Account,
-    bootstrap_days,
-    bootstrap_intervals,
     measure_trading,
     running_win_rate,
     sharpe_ratio,
     sortino_ratio,
-    wilson_interval,
 )
 from include.backtesting.trades import Trades
 from include.domain.times import DAY_MS, Timeframe
@@ -37,28 +34,6 @@ def account(profit: list[float], pnl: list[float], *, capital: float = 1000.0, t
     times = np.arange(len(profit), dtype=np.int64) * timeframe.ms
     curve = ProfitCurve(times, np.array(profit, dtype=np.float64), 3)
     return Account(capital, timeframe, trades_with(pnl), curve, bars=max(1, len(profit)), notional=5000.0, fees=2.5)
-
-
-# Successes, samples, 95 % bounds. Newcombe, R. G. (1998), Two-sided confidence intervals for the single proportion,
-# Statistics in Medicine 17, Table I, method 3; the last row recomputed independently.
-WILSON = [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (930, 1000, 0.9125, 0.9442)]
-
-
-@pytest.mark.parametrize(("wins", "n", "low", "high"), WILSON)
-def test_wilson_interval_gives_published_values(wins: int, n: int, low: float, high: float) -> None:
-    interval = wilson_interval(wins, n)
-    assert interval == pytest.approx((low, high), abs=6e-5)
-
-
-@pytest.mark.parametrize(("wins", "n"), [(0, 10), (10, 10), (0, 1), (1, 1)])
-def test_wilson_interval_stays_inside_zero_and_one(wins: int, n: int) -> None:
-    interval = wilson_interval(wins, n)
-    assert interval is not None
-    assert 0 <= interval.low <= wins / n <= interval.high <= 1
-
-
-def test_wilson_interval_of_nothing_is_nothing() -> None:
-    assert wilson_interval(0, 0) is None
 
 
 def test_metrics_of_a_run_worked_out_by_hand() -> None:
@@ -88,8 +63,9 @@ def test_every_trading_metric_is_a_known_name() -> None:
     assert set(measure_trading(account([1.0], [1.0]))) <= set(METRICS)
 
 
+RATES = {"win_rate", "win_rate_clustered", "win_rate_always_valid"}
 EDGES = {
-    "no trades": (([0.0, 0.0, 0.0], []), {"win_rate", "profit_factor", "expectancy", "sharpe", "sortino", "calmar",
+    "no trades": (([0.0, 0.0, 0.0], []), RATES | {"profit_factor", "expectancy", "sharpe", "sortino", "calmar",
                   "recovery_factor", "win_rate_throughout"}),
     "one winning trade": (([0.0, 5.0, 5.0], [5.0]), {"profit_factor", "sortino", "calmar", "recovery_factor",
                           "win_rate_throughout"}),
@@ -99,7 +75,7 @@ EDGES = {
     "equity below zero": (([-500.0, -1500.0, -1200.0], [-1500.0, 300.0]), {"sharpe", "sortino", "daily_return_mean",
                           "win_rate_throughout"}),
     "no bars": (([], []), {"net_profit", "total_return", "annual_return", "max_drawdown", "sharpe", "sortino",
-                "calmar", "recovery_factor", "daily_return_mean", "win_rate", "profit_factor", "expectancy",
+                "calmar", "recovery_factor", "daily_return_mean", *RATES, "profit_factor", "expectancy",
                 "win_rate_throughout"}),
 }  # fmt: skip
 
@@ -115,6 +91,17 @@ def test_what_the_sample_cannot_answer_is_none_and_everything_else_is_finite(nam
     assert {metric for metric, found in m.items() if found.value is None} == unanswered | RECENT
     for found in m.values():
         assert all(math.isfinite(v) for v in (found.value, found.low, found.high) if v is not None)
+
+
+def test_ratios_and_drawdown_have_intervals_around_them_once_there_are_enough_days_and_trades() -> None:
+    pnl = np.random.default_rng(4).normal(4, 10, 300)
+    m = measure_trading(account(np.cumsum(pnl).tolist(), pnl.tolist()), seed=1)
+    bounded = ("sharpe", "sortino", "daily_return_mean", "profit_factor", "expectancy", *RATES)
+    for found in (m[name] for name in bounded):
+        assert found.low is not None and found.value is not None and found.high is not None
+        assert found.low < found.value < found.high
+    drawdown = m["max_drawdown"]
+    assert drawdown.low is not None and drawdown.high is not None and 0 < drawdown.low < drawdown.high < 1
 
 
 def test_recent_metrics_look_at_the_last_thirty_days_and_hundred_trades() -> None:
@@ -156,25 +143,6 @@ def test_the_running_win_rate_counts_from_the_hundredth_trade() -> None:
 def test_constant_returns_have_no_ratio_whatever_the_rounding() -> None:
     assert sharpe_ratio(np.full(50, 0.1) + np.linspace(0, 1e-16, 50)) is None
     assert sortino_ratio(np.full(50, 0.1)) is None
-
-
-def test_the_bootstrap_is_seeded_and_covers_the_estimate() -> None:
-    returns = np.random.default_rng(5).normal(0.002, 0.01, 400)
-    sharpe, mean = bootstrap_intervals(returns, seed=1)
-    assert (sharpe, mean) == bootstrap_intervals(returns, seed=1)
-    assert (sharpe, mean) != bootstrap_intervals(returns, seed=2)
-    assert sharpe is not None and mean is not None
-    assert sharpe.low < sharpe_ratio(returns) < sharpe.high  # type: ignore[operator]
-    # The interval of a mean of independent draws is close to the textbook one.
-    error = 1.96 * returns.std(ddof=1) / math.sqrt(400)
-    assert mean.low == pytest.approx(returns.mean() - error, abs=0.25 * error)
-
-
-def test_bootstrap_blocks_are_stretches_of_following_days() -> None:
-    rows = bootstrap_days(1000, seed=3, resamples=20)
-    follows = (rows[:, 1:] - rows[:, :-1]) % 1000 == 1
-    assert rows.min() >= 0 and rows.max() < 1000
-    assert follows.mean() == pytest.approx(1 - 1 / 10, abs=0.02)  # blocks of 1000^(1/3) = 10 days on average
 
 
 def test_days_are_utc_days_and_missing_days_keep_the_last_equity() -> None:
