@@ -1,4 +1,6 @@
-"""The ladder: data gate -> backtest -> simulation -> qualification -> four sign-offs -> verification -> promotion.
+"""The ladder, from the data gate to promotion.
+
+Data gate -> backtest -> robustness -> simulation -> qualification -> four sign-offs -> verification -> promotion.
 
 Wiring only. Every task calls one function of `include.operations.tasks` with ids and returns an id; what a stage
 demands is decided there and in `include/stages`, again at every step, whatever is clicked here.
@@ -12,6 +14,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import Param, dag, get_current_context, task
 
 from plugins.airflow_compat import final_unless_retryable, recorded_answers
+from plugins.reports import keep_reports
 from plugins.sessions import SessionOperator
 from plugins.sign_offs import SignOffOperator
 
@@ -66,7 +69,9 @@ def qualification() -> None:
 
         params = get_current_context()["params"]
         with final_unless_retryable():
-            return tasks.measure_data(params["candidate"], params["profile"], params["start"], params["end"])
+            return tasks.measure_data(
+                params["candidate"], params["profile"], params["start"], params["end"], announce=keep_reports
+            )
 
     @task(pool="measurements", doc_md="Five-year backtest against the profile; stops here with reasons unless PASS.")
     def backtest(candidate_id: str) -> str:
@@ -75,10 +80,38 @@ def qualification() -> None:
         params = get_current_context()["params"]
         with final_unless_retryable():
             return tasks.measure_backtest(
-                candidate_id, params["candidate"], params["profile"], params["start"], params["end"]
-            )
+                candidate_id, params["candidate"], params["profile"], params["start"], params["end"],
+                announce=keep_reports,
+            )  # fmt: skip
 
-    @task(pool="trading", doc_md="Asks the trader for a simulation; returns the deployment's id.")
+    @task(pool="measurements", doc_md="Robustness checks that the profile demands, in groups that share their work.")
+    def plan_battery(candidate_id: str) -> list[list[str]]:
+        from include.operations import tasks
+
+        with final_unless_retryable():
+            return tasks.battery_blocks(get_current_context()["params"]["profile"])
+
+    @task(
+        pool="measurements",
+        map_index_template="{{ ', '.join(task.op_kwargs['stages']) }}",
+        doc_md="Measures one group of robustness checks; workers share the groups. Stops here unless all are PASS.",
+    )
+    def robustness(candidate_id: str, stages: list[str]) -> str:
+        from include.operations import tasks
+
+        params = get_current_context()["params"]
+        with final_unless_retryable():
+            return tasks.measure_battery(
+                candidate_id, params["candidate"], params["profile"], params["start"], params["end"], stages,
+                announce=keep_reports,
+            )  # fmt: skip
+
+    # A profile that demands no robustness check leaves the mapped task skipped; a failed one still stops here.
+    @task(
+        pool="trading",
+        trigger_rule="none_failed_min_one_success",
+        doc_md="Asks the trader for a simulation; returns the deployment's id.",
+    )
     def start_simulation(candidate_id: str) -> str:
         from include.operations import tasks
 
@@ -94,14 +127,16 @@ def qualification() -> None:
         from include.operations import tasks
 
         with final_unless_retryable():
-            return tasks.measure_simulation(candidate_id, deployment_id, get_current_context()["params"]["profile"])
+            profile = get_current_context()["params"]["profile"]
+            return tasks.measure_simulation(candidate_id, deployment_id, profile, announce=keep_reports)
 
     @task(pool="trading", doc_md="Collects the evidence of every stage; no data means not qualified.")
     def check_qualification(candidate_id: str) -> str:
         from include.operations import tasks
 
         with final_unless_retryable():
-            return tasks.check_qualification(candidate_id, get_current_context()["params"]["profile"])
+            profile = get_current_context()["params"]["profile"]
+            return tasks.check_qualification(candidate_id, profile, announce=keep_reports)
 
     # All sign-offs must be over, but their states prove nothing: a task can be marked successful by hand, and an
     # answered one can fail afterwards. So the recorded answers are read again, whatever the states say.
@@ -132,7 +167,9 @@ def qualification() -> None:
 
     candidate_id = data_gate()
     backtested = backtest(candidate_id)
+    checked = robustness.partial(candidate_id=backtested).expand(stages=plan_battery(backtested))
     simulation_id = start_simulation(backtested)
+    checked >> simulation_id
     simulated = SessionOperator(
         task_id="wait_for_simulation",
         deployment_id=simulation_id,
@@ -140,19 +177,19 @@ def qualification() -> None:
         doc_md="Waits in the triggerer until the simulation is over; owns nothing.",
     )
     measured = measure_simulation(backtested, simulated.output)
-    checked = check_qualification(measured)
+    qualified = check_qualification(measured)
     sign_offs = [
         SignOffOperator(
             task_id=f"sign_off_{role.lower()}",
             role=role,
-            subject_id=checked,
+            subject_id=qualified,
             profile="{{ params.profile }}",
             pool="trading",
             doc_md=f"Asks whoever holds {role} to sign exactly the present evidence.",
         )
         for role in ROLES
     ]
-    verified = verify_sign_offs(checked)
+    verified = verify_sign_offs(qualified)
     sign_offs >> verified
     promoted = promote(verified)
     TriggerDagRunOperator(

@@ -44,6 +44,9 @@ def no_progress(done: float, message: str) -> None:
 UNFINISHED_BARS = b"airlock.unfinished"
 """Schema metadata of `MarketData.rows`: JSON list of open times (ms) of bars ingested before they had closed."""
 
+REPAIRS = b"airlock.repairs"
+"""Schema metadata of `MarketData.rows`: JSON list of the policies that made the rows; empty for data as it came."""
+
 
 class MarketData(Protocol):
     """Read side of the lake. Times are aware UTC; `start` inclusive, `end` exclusive, by bar open time."""
@@ -55,13 +58,18 @@ class MarketData(Protocol):
     def rows(self, venue: str, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Any:
         """The stored rows as a `pyarrow.Table`, in stored order, defects and all: what the data gate judges.
 
-        Columns are `BAR_COLUMNS` and extras; the schema's metadata holds `UNFINISHED_BARS`. Raises DataError when the
-        symbol is not in the lake or its files cannot be read; a window without rows is an empty table.
+        Columns are `BAR_COLUMNS` and extras; the schema's metadata holds `UNFINISHED_BARS` and `REPAIRS`. Raises
+        DataError when the symbol is not in the lake or its files cannot be read; a window without rows is an empty
+        table.
         """
         ...
 
     def span(self, venue: str, symbol: str, timeframe: Timeframe) -> tuple[datetime, datetime]:
         """Open times of the first and last stored bar. Raises DataError when the symbol is not in the lake."""
+        ...
+
+    def holdings(self, symbol: str) -> Sequence[tuple[str, Timeframe]]:
+        """Venue and timeframe of every stored series of a symbol, in order; empty when there is none."""
         ...
 
     def fingerprint(
@@ -271,6 +279,10 @@ class Trials(Protocol):
 
     def count(self, family: str) -> int: ...
 
+    def sharpes(self, family: str) -> Sequence[float | None]:
+        """Annualised Sharpe ratio of each distinct trial, None where there was none; in order of first record."""
+        ...
+
 
 class Deployments(Protocol):
     def create(self, deployment: Deployment) -> Deployment:
@@ -289,8 +301,19 @@ class Deployments(Protocol):
         """Move along DEPLOYMENT_TRANSITIONS. Raises TransitionError when the table forbids it."""
         ...
 
-    def beat(self, deployment_id: str, token: int, event_time: datetime | None, bars: int, progress: float) -> None:
-        """Heartbeat of the lease holder. Raises LeaseLostError when `token` is not the current one."""
+    def beat(
+        self,
+        deployment_id: str,
+        token: int,
+        event_time: datetime | None,
+        bars: int,
+        progress: float,
+        feed: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Heartbeat of the lease holder; without `feed` the one of earlier beats is kept.
+
+        Raises LeaseLostError when `token` is not the current one.
+        """
         ...
 
     def heartbeat(self, deployment_id: str) -> Heartbeat | None: ...

@@ -32,6 +32,22 @@ class SymbolRun:
     fills: Fills
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What a strategy wants on one symbol, before anything is traded; costs do not change it.
+
+    Attributes:
+        signals: its signals on all of `history`.
+        bars: the measured window, a view into `history`.
+        wanted: the signals on `bars`, without those of rows that have fewer than `warmup` bars behind them.
+    """
+
+    history: Bars
+    signals: Signals
+    bars: Bars
+    wanted: Signals
+
+
 def history_start(start: datetime, timeframe: Timeframe, strategy: Strategy) -> datetime:
     """Open time of the first bar needed to decide on the close of the bar that opens at `start`."""
     return start - (strategy.warmup - 1) * timeframe.delta
@@ -48,21 +64,35 @@ def run_symbol(
         StrategyError: the strategy broke or gave signals that mean nothing.
         DataError: no bar at or after `start`, or a price that is not finite and positive.
     """
-    _refuse_impossible(history)
+    refuse_impossible(history)
+    made = decide(strategy, history, start)
+    return SymbolRun(history, made.signals, made.bars, simulate(made.bars, made.wanted, instrument, allocation))
+
+
+def decide(strategy: Strategy, history: Bars, start: datetime) -> Decisions:
+    """Ask the strategy about bars that `refuse_impossible` let pass.
+
+    Raises:
+        StrategyError, DataError: as `run_symbol`.
+    """
     first = int(np.searchsorted(history.open_time, to_ms(start)))
     if first == len(history):
         raise DataError(f"{history.symbol}: no bars from {start.isoformat()} on")
     signals = checked_signals(strategy, history)
-    bars = history.window(first, len(history))
     target = signals.target[first:]
     if unready := max(0, strategy.warmup - 1 - first):
         target = target.copy()
         target[:unready] = np.nan
-    traded = Signals(target, signals.weight[first:], signals.stop[first:], signals.take_profit[first:])
-    return SymbolRun(history, signals, bars, simulate(bars, traded, instrument, allocation))
+    wanted = Signals(target, signals.weight[first:], signals.stop[first:], signals.take_profit[first:])
+    return Decisions(history, signals, history.window(first, len(history)), wanted)
 
 
-def _refuse_impossible(bars: Bars) -> None:
+def refuse_impossible(bars: Bars) -> None:
+    """Refuse prices that are not finite and positive, or outside their own bar.
+
+    Raises:
+        DataError: with the first such row.
+    """
     low, high = bars.low, bars.high
     possible = (low > 0) & (low <= bars.open) & (bars.open <= high) & (low <= bars.close) & (bars.close <= high)
     possible &= high < np.inf

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from include.backtesting.metrics import sharpe_ratio
-from include.backtesting.portfolio import Market, PortfolioRun, run_portfolio
-from include.domain.bars import FloatArray, IntArray
+from include.backtesting.portfolio import Market
+from include.backtesting.retrading import Outcome, Retrading
+from include.domain.bars import Bars, FloatArray, IntArray
 from include.domain.errors import ConfigurationError
 from include.ports import Progress, no_progress
 from include.strategies.protocol import Strategy, load_strategy
+from include.strategies.rolling import SharedStatistics, share_statistics
 
 WORKERS = 2
+MOST_SHARED_BYTES = 1_000_000_000
+"""Of rolling statistics that points share: 45 columns over five years of minutes of a symbol, nine over five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def run_sweep(
     capital: Decimal,
     progress: Progress = no_progress,
 ) -> Sweep:
-    """Trade every parameter point; two at a time, since the kernels release the interpreter.
+    """Trade every parameter point; two at a time, since strategies by array and the kernels release the interpreter.
 
     Args:
         strategy: `module:Class`.
@@ -90,21 +94,26 @@ def run_sweep(
             f"strategy {strategy}: none of {len(points)} parameter points is accepted: {refused[0]}"
         )
 
-    def trade(item: tuple[int, Mapping[str, Any], Strategy]) -> tuple[IntArray, Trial]:
-        index, params, built_strategy = item
-        return _trial(index, params, run_portfolio(built_strategy, market, capital))
+    retrading = Retrading(market, capital)
+    shared = SharedStatistics((column for bars in market.histories for column in _prices(bars)), MOST_SHARED_BYTES)
 
-    day_ms: IntArray = np.empty(0, dtype=np.int64)
+    def trade(item: tuple[int, Mapping[str, Any], Strategy]) -> Trial:
+        index, params, built_strategy = item
+        return _trial(index, params, retrading.trade(retrading.decide(built_strategy)))
+
     trials: list[Trial] = []
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for days, trial in pool.map(trade, built):
-            day_ms = days
+    with ThreadPoolExecutor(WORKERS, initializer=share_statistics, initargs=(shared,)) as pool:
+        for trial in pool.map(trade, built):
             trials.append(trial)
             progress(len(trials) / len(built), f"parameter point {len(trials)} of {len(built)}")
-    return Sweep(day_ms, tuple(trials), tuple(refused))
+    return Sweep(retrading.day_ms, tuple(trials), tuple(refused))
 
 
-def _trial(index: int, params: Mapping[str, Any], run: PortfolioRun) -> tuple[IntArray, Trial]:
-    daily, returns = run.daily, run.returns
-    whole = returns if len(returns) == len(daily.day_ms) else np.full(len(daily.day_ms), np.nan)
-    return daily.day_ms, Trial(index, params, whole, len(run.trades), float(run.curve.profit[-1]))
+def _trial(index: int, params: Mapping[str, Any], outcome: Outcome) -> Trial:
+    returns = outcome.returns
+    whole = returns if len(returns) else np.full(len(outcome.profit), np.nan)
+    return Trial(index, params, whole, outcome.trades, outcome.net_profit)
+
+
+def _prices(bars: Bars) -> tuple[FloatArray, ...]:
+    return bars.open, bars.high, bars.low, bars.close, bars.volume

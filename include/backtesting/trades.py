@@ -62,6 +62,11 @@ def trades_of(fills: Fills) -> Trades:
     return _pair(_Legs(fills.time_ms, fills.side * fills.lots, fills.price, fills.fee), fills.instrument)
 
 
+def closed_trades(fills: Fills) -> int:
+    """How many trades `trades_of` would find, without pairing them."""
+    return int(np.count_nonzero(np.cumsum(fills.side * fills.lots) == 0))
+
+
 def trades_of_ledger(fills: Sequence[Fill], instrument: Instrument) -> Trades:
     """Trades of a ledger's fills of one symbol, in venue order; one order may have filled in several parts.
 

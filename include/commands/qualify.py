@@ -60,22 +60,37 @@ class _Run:
 @app.command()
 def qualify(
     candidate: CandidateName, profile: ProfileName, venue: Venue = "", start: From = "", end: To = "",
+    full: Annotated[bool, typer.Option("--full", help="Every robustness check, also those not demanded.")] = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Data gate and backtest. Says QUALIFIES or lists the issues. Exit 0 PASS, 1 FAIL, 3 INCONCLUSIVE or ERROR."""
+    """Data gate, backtest and the robustness checks that the profile demands. Says QUALIFIES or lists the issues.
+
+    Exit 0 PASS, 1 FAIL, 3 INCONCLUSIVE or ERROR.
+    """
     from include.qualification.verdict import Verdict
+    from include.reporting.data_gate import gate_reporter
+    from include.reporting.gate_findings import GateRun
     from include.stages.data_gate import run_data_gate
 
     run = _look_up(candidate, profile, venue, start, end)
+    judged = GateRun.of_candidate(
+        run.candidate, run.profile, run.start, run.end, now=run.now,
+        synthetic=run.lake.is_synthetic(run.candidate.venue),
+    )  # fmt: skip
     with progress_bar("data gate") as progress:
         gate = run_data_gate(
             run.candidate, run.profile, run.start, run.end, run.lake, now=run.now, progress=progress,
-            report_dir=run.folder,
+            report=gate_reporter(judged, run.folder),
         )  # fmt: skip
-    # After a gate that failed the backtest still runs, so that all issues show at once; on data that could not even
-    # be judged it would mean nothing.
-    backtest = _backtest(run) if gate.verdict is not Verdict.ERROR else None
-    _finish("qualify", run, [gate, *([backtest.evidence] if backtest else [])], backtest, as_json)
+    evidence, traded = [gate], None
+    # After a gate that failed everything else is measured too, so that all issues show at once; on data that could not
+    # even be judged, and for a strategy that could not be traded, it would mean nothing.
+    if gate.verdict is not Verdict.ERROR:
+        traded = _backtest(run)
+        evidence.append(traded.evidence)
+        if traded.evidence.verdict is not Verdict.ERROR:
+            evidence += _battery(run, full=full)
+    _finish("qualify" + (" --full" if full else ""), run, evidence, traded, as_json)
 
 
 @app.command()
@@ -129,6 +144,25 @@ def _backtest(run: _Run) -> BacktestResult:
         )  # fmt: skip
 
 
+def _battery(run: _Run, *, full: bool) -> list[Evidence]:
+    """Evidence of the robustness checks, in the order of the ladder."""
+    from include.domain.enums import BATTERY
+    from include.stages.robustness import blocks_of, run_battery
+
+    blocks = blocks_of(BATTERY if full else run.profile.battery)
+    found: list[Evidence] = []
+    with progress_bar("robustness") as progress:
+        for number, block in enumerate(blocks):
+
+            def report(done: float, what: str, number: int = number) -> None:
+                progress((number + done) / len(blocks), what)
+
+            found += run_battery(
+                block, run.candidate, run.profile, run.start, run.end, run.lake, now=run.now, progress=report
+            )
+    return sorted(found, key=lambda item: BATTERY.index(item.stage))
+
+
 def _finish(command: str, run: _Run, evidence: list[Evidence], backtest: BacktestResult | None, as_json: bool) -> None:
     from include.qualification.verdict import EXIT_CODES
     from include.reporting.qualification import ReportInput, overall_verdict, write_qualification
@@ -169,6 +203,7 @@ def _document(run: _Run, evidence: list[Evidence], report: Path) -> dict[str, An
                 "phase": item.verdict.value,
                 "criteria": [criterion_document(result) for result in item.results],
                 "error": item.details.get("error", ""),
+                "demanded": item.is_demanded,
                 "digest": item.digest,
             }
             for item in evidence

@@ -10,11 +10,35 @@ class Stage(StrEnum):
 
     DATA_GATE = "DATA_GATE"
     BACKTEST = "BACKTEST"
+    # The robustness battery: each check is a stage of its own, so each has evidence, criteria and a verdict.
+    WALK_FORWARD = "WALK_FORWARD"
+    SENSITIVITY = "SENSITIVITY"
+    MONTE_CARLO = "MONTE_CARLO"
+    REGIMES = "REGIMES"
+    COSTS = "COSTS"
+    OVERFITTING = "OVERFITTING"
+    STRESS = "STRESS"
+    BENCHMARK = "BENCHMARK"
+    CAPACITY = "CAPACITY"
     SIMULATION = "SIMULATION"
     QUALIFICATION = "QUALIFICATION"
     SIGN_OFF = "SIGN_OFF"
     PROMOTION = "PROMOTION"
     LIVE = "LIVE"
+
+
+BATTERY: tuple[Stage, ...] = (
+    Stage.WALK_FORWARD,
+    Stage.SENSITIVITY,
+    Stage.MONTE_CARLO,
+    Stage.REGIMES,
+    Stage.COSTS,
+    Stage.OVERFITTING,
+    Stage.STRESS,
+    Stage.BENCHMARK,
+    Stage.CAPACITY,
+)
+"""The robustness checks. A profile demands one by giving it criteria; the others are measured only on request."""
 
 
 class Role(StrEnum):

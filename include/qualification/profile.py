@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from include.domain.enums import Role, Stage
+from include.domain.enums import BATTERY, Role, Stage
 from include.domain.errors import ConfigurationError
 from include.domain.ids import digest
 from include.domain.times import Timeframe
@@ -133,6 +133,16 @@ class Profile(Document):
     def hash(self) -> str:
         """SHA-256 of the whole content; stored with every piece of evidence."""
         return digest(self.model_dump(mode="json"))
+
+    @property
+    def battery(self) -> tuple[Stage, ...]:
+        """Robustness checks that this profile demands."""
+        return tuple(stage for stage in BATTERY if stage in self.criteria)
+
+    @property
+    def measured_stages(self) -> tuple[Stage, ...]:
+        """Every stage that measures a candidate under this profile, in the order of the ladder."""
+        return (Stage.DATA_GATE, Stage.BACKTEST, *self.battery, Stage.SIMULATION)
 
     def stage_criteria(self, stage: Stage, timeframe: Timeframe) -> tuple[Criterion, ...]:
         """Criteria of a stage for candidates of a timeframe, in the order of the file."""

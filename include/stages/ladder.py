@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from types import MappingProxyType
 
 from include.domain.approvals import Approval, Decision
 from include.domain.deployments import Deployment
@@ -22,19 +21,19 @@ from include.qualification.candidate import Candidate, source_digest
 from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict
 
-MEASURED: tuple[Stage, ...] = (Stage.DATA_GATE, Stage.BACKTEST, Stage.SIMULATION)
 
-REQUIRED_BEFORE: Mapping[Stage, tuple[Stage, ...]] = MappingProxyType(
-    {
-        Stage.DATA_GATE: (),
-        Stage.BACKTEST: (),  # measured even when the data gate fails, so that all issues are listed at once
-        Stage.SIMULATION: (Stage.DATA_GATE, Stage.BACKTEST),
-        Stage.QUALIFICATION: (),  # reads whatever evidence there is and says what is missing
-        Stage.SIGN_OFF: (*MEASURED, Stage.QUALIFICATION),
-        Stage.PROMOTION: (*MEASURED, Stage.QUALIFICATION),
-        Stage.LIVE: (*MEASURED, Stage.QUALIFICATION),
-    }
-)
+def required_before(stage: Stage, profile: Profile) -> tuple[Stage, ...]:
+    """Stages whose latest evidence must be PASS before a candidate may enter `stage`.
+
+    The data gate and the measurements on history ask for nothing: all issues are listed at once. The qualification
+    check asks for nothing either; it reads whatever evidence there is and says what is missing.
+    """
+    measured = profile.measured_stages
+    if stage is Stage.SIMULATION:
+        return measured[: measured.index(Stage.SIMULATION)]
+    if stage in (Stage.SIGN_OFF, Stage.PROMOTION, Stage.LIVE):
+        return (*measured, Stage.QUALIFICATION)
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,11 @@ def evaluate_authorisation(
         holders: user ids that hold each role.
         broken_chains: lines of `Audit.verify_chains`.
     """
+    required = required_before(Stage.PROMOTION, profile)
     refusals = [Refusal(SignOffCode.CHAIN_BROKEN, line) for line in broken_chains]
-    refusals += evaluate_stages(REQUIRED_BEFORE[Stage.PROMOTION], latest)
+    refusals += evaluate_stages(required, latest)
     newest: dict[Role, Approval] = {approval.role: approval for approval in approvals}
-    evidence = [item for stage in REQUIRED_BEFORE[Stage.PROMOTION] if (item := latest.get(stage)) is not None]
+    evidence = [item for stage in required if (item := latest.get(stage)) is not None]
     seen: set[str] = set()
     for role in profile.promotion.roles:
         approval = newest.get(role)
@@ -165,7 +165,7 @@ def require_passed(work: UnitOfWork, candidate_id: str, profile: Profile, stage:
     Raises:
         RejectedError: every missing or failed stage in one line, with the code of the first.
     """
-    refusals = evaluate_stages(REQUIRED_BEFORE[stage], latest_evidence(work, candidate_id, profile))
+    refusals = evaluate_stages(required_before(stage, profile), latest_evidence(work, candidate_id, profile))
     raise_if_refused(refusals, f"candidate {candidate_id[:12]} may not enter {stage.value}")
 
 

@@ -13,7 +13,7 @@ from include.qualification.criterion import Measurement
 from include.qualification.evidence import Evidence, build_evidence
 from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict
-from include.stages.ladder import MEASURED, latest_evidence
+from include.stages.ladder import latest_evidence
 
 
 def check_qualification(ledger: Ledger, candidate: Candidate, profile: Profile, *, now: datetime) -> Evidence:
@@ -40,12 +40,12 @@ def evaluate_qualification(
     now: datetime,
 ) -> Evidence:
     """Pure part of `check_qualification`. A stage without evidence leaves `stages_passed` unmeasured."""
-    found = {stage: latest.get(stage) for stage in MEASURED}
+    found = {stage: latest.get(stage) for stage in profile.measured_stages}
     present = [item for item in found.values() if item is not None]
     metrics: dict[str, Measurement] = {}
-    if len(present) == len(MEASURED):
+    if len(present) == len(found):
         passed = sum(item.verdict is Verdict.PASS for item in present)
-        metrics["stages_passed"] = Measurement(passed / len(MEASURED), samples=len(MEASURED))
+        metrics["stages_passed"] = Measurement(passed / len(found), samples=len(found))
     errors = [f"{item.stage.value} is ERROR" for item in present if item.verdict is Verdict.ERROR]
     if broken_chains:
         errors.append("the evidence chain does not verify")

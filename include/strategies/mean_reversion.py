@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
-from include.domain.bars import Bars, Signals
+from include.domain.bars import Bars, FloatArray, Signals
 from include.strategies.rolling import rolling_deviation, rolling_mean
 
 
@@ -53,15 +54,26 @@ class MeanReversionScalper:
         close = bars.close
         mean = rolling_mean(close, self.warmup)
         deviation = rolling_deviation(close, mean, self.warmup)
-        gap = close - mean
-        far = (np.abs(gap) >= self._entry_sigma * deviation) & (np.abs(gap) >= self._min_deviation * close)
-        target = np.full(len(bars), np.nan)
-        target[np.abs(gap) <= self._exit_sigma * deviation] = 0.0
-        target[far] = -np.sign(gap[far])
-        nowhere = np.full(len(bars), np.nan)
-        return Signals(
-            target=target,
-            weight=np.full(len(bars), self._weight),
-            stop=np.where(far, close * (1 + np.sign(gap) * self._stop), nowhere),
-            take_profit=np.where(far, close - self._take_profit_fraction * gap, nowhere),
-        )
+        target, stop, take_profit = (np.empty(len(bars)) for _ in range(3))
+        _fade(
+            close, mean, deviation, self._entry_sigma, self._exit_sigma, self._min_deviation, self._stop,
+            self._take_profit_fraction, target, stop, take_profit,
+        )  # fmt: skip
+        return Signals(target, np.full(len(bars), self._weight), stop, take_profit)
+
+
+@numba.njit(cache=True, nogil=True)
+def _fade(
+    close: FloatArray, mean: FloatArray, deviation: FloatArray, entry_sigma: float, exit_sigma: float,
+    min_deviation: float, stop_fraction: float, take_profit_fraction: float,
+    target: FloatArray, stop: FloatArray, take_profit: FloatArray,
+) -> None:  # fmt: skip
+    """Fill the last three row by row; rows whose mean is NaN compare false and get no opinion."""
+    for t in range(close.shape[0]):
+        gap = close[t] - mean[t]
+        side = np.sign(gap)
+        far = (abs(gap) >= entry_sigma * deviation[t]) & (abs(gap) >= min_deviation * close[t])
+        otherwise = 0.0 if abs(gap) <= exit_sigma * deviation[t] else np.nan
+        target[t] = -side if far else otherwise
+        stop[t] = close[t] * (1 + side * stop_fraction) if far else np.nan
+        take_profit[t] = close[t] - take_profit_fraction * gap if far else np.nan

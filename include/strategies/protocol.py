@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,13 +72,30 @@ def checked_signals(strategy: Strategy, bars: Bars) -> Signals:
         raise StrategyError(f"{name} on {bars.symbol}: signals() returned {type(signals).__name__}, not Signals")
     if len(signals) != len(bars):
         raise StrategyError(f"{name} on {bars.symbol}: {len(signals)} rows of signals for {len(bars)} bars")
-    if broken := _first_broken_row(signals):
+    columns = (signals.target, signals.weight, signals.stop, signals.take_profit)
+    obeyable = _obeyable(*(np.asarray(column, dtype=np.float64) for column in columns))
+    if not obeyable and (broken := first_broken_row(signals)):
         row, what = broken
         raise StrategyError(f"{name} on {bars.symbol}: {what} at row {row} (open time {bars.open_time[row]} ms)")
     return signals
 
 
-def _first_broken_row(signals: Signals) -> tuple[int, str] | None:
+@numba.njit(cache=True, nogil=True)
+def _obeyable(target: FloatArray, weight: FloatArray, stop: FloatArray, take_profit: FloatArray) -> bool:
+    """The rules of `first_broken_row` in one pass without branches, which costs a fifth of theirs."""
+    broken = 0
+    for t in range(target.shape[0]):
+        entering = abs(target[t]) == 1.0
+        known = entering | (target[t] == 0.0) | np.isnan(target[t])
+        weighed = (weight[t] > 0.0) & (weight[t] <= 1.0)
+        stopped = np.isnan(stop[t]) | ((stop[t] > 0.0) & (stop[t] < np.inf))
+        limited = np.isnan(take_profit[t]) | ((take_profit[t] > 0.0) & (take_profit[t] < np.inf))
+        broken += not (known & ((weighed & stopped & limited) | (not entering)))
+    return broken == 0
+
+
+def first_broken_row(signals: Signals) -> tuple[int, str] | None:
+    """The first row that breaks the first broken rule, and the rule in words; None where all can be obeyed."""
     target, weight = signals.target, signals.weight
     entering = np.abs(target) == 1
     rules = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
-from include.domain.bars import Bars, Signals
+from include.domain.bars import Bars, FloatArray, Signals
 from include.strategies.rolling import rolling_mean
 
 TIE = 1e-9
@@ -35,12 +36,15 @@ class MovingAverageTrend:
 
     def signals(self, bars: Bars) -> Signals:
         """Signals for each row; the first `warmup` - 1 have no opinion."""
-        slow = rolling_mean(bars.close, self.warmup)
-        gap = rolling_mean(bars.close, self._fast) - slow
+        target = np.empty(len(bars))
+        _follow(rolling_mean(bars.close, self._fast), rolling_mean(bars.close, self.warmup), target)
         nowhere = np.full(len(bars), np.nan)
-        return Signals(
-            target=np.where(np.abs(gap) > TIE * slow, np.sign(gap), nowhere),
-            weight=np.full(len(bars), self._weight),
-            stop=nowhere,
-            take_profit=nowhere,
-        )
+        return Signals(target, np.full(len(bars), self._weight), stop=nowhere, take_profit=nowhere)
+
+
+@numba.njit(cache=True, nogil=True)
+def _follow(fast: FloatArray, slow: FloatArray, target: FloatArray) -> None:
+    """Fill `target` row by row; rows whose slow average is NaN compare false and get no opinion."""
+    for t in range(target.shape[0]):
+        gap = fast[t] - slow[t]
+        target[t] = np.sign(gap) if abs(gap) > TIE * slow[t] else np.nan

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from include.backtesting.equity import DailyEquity
 from include.backtesting.metrics import daily_returns, sharpe_ratio
 from include.backtesting.portfolio import Market, PortfolioRun, run_portfolio
 from include.domain.bars import Bars, FloatArray, Signals
+from include.domain.times import from_ms, iso
+from include.qualification.criterion import Measurement
 
 
 class BuyAndHold:
@@ -35,6 +38,7 @@ class BenchmarkStudy:
         excess_sharpe: Sharpe ratio of the difference of daily returns (information ratio).
     """
 
+    capital: float
     total_return: float
     sharpe: float | None
     max_drawdown: float
@@ -44,6 +48,27 @@ class BenchmarkStudy:
     excess_sharpe: float | None
     daily: DailyEquity
 
+    def measurements(self) -> dict[str, Measurement]:
+        """Metrics by the names of `qualification.metrics`."""
+        days = len(self.daily.day_ms)
+        return {
+            "excess_sharpe": Measurement(self.excess_sharpe, samples=days),
+            "benchmark_beta": Measurement(self.beta, samples=days),
+            "benchmark_correlation": Measurement(self.correlation, samples=days),
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report; equity as a multiple of the capital."""
+        return {
+            "total_return": self.total_return, "sharpe": self.sharpe, "max_drawdown": self.max_drawdown,
+            "beta": self.beta, "alpha_annual": self.alpha_annual, "correlation": self.correlation,
+            "excess_sharpe": self.excess_sharpe,
+            "equity": {
+                "day": [iso(from_ms(int(day)))[:10] for day in self.daily.day_ms],
+                "value": (self.daily.equity / self.capital).round(6).tolist(),
+            },
+        }  # fmt: skip
+
 
 def compare_with_holding(market: Market, capital: Decimal, own: PortfolioRun) -> BenchmarkStudy:
     """Hold every symbol of the market from its first bar to its last with an equal share of the capital."""
@@ -52,9 +77,9 @@ def compare_with_holding(market: Market, capital: Decimal, own: PortfolioRun) ->
     beta, alpha, correlation = _regress(mine, returns) if len(mine) == len(returns) else (None, None, None)
     excess = sharpe_ratio(mine - returns) if len(mine) == len(returns) else None
     return BenchmarkStudy(
-        total_return=float(held.curve.profit[-1]) / float(capital), sharpe=sharpe_ratio(returns),
-        max_drawdown=float(held.daily.drawdown.max()), beta=beta, alpha_annual=alpha, correlation=correlation,
-        excess_sharpe=excess, daily=held.daily,
+        capital=float(capital), total_return=float(held.curve.profit[-1]) / float(capital),
+        sharpe=sharpe_ratio(returns), max_drawdown=float(held.daily.drawdown.max()), beta=beta, alpha_annual=alpha,
+        correlation=correlation, excess_sharpe=excess, daily=held.daily,
     )  # fmt: skip
 
 

@@ -8,7 +8,8 @@ turnover of the symbol). Almgren, Thum, Hauptmann and Li (2005), Direct estimati
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from include.backtesting.portfolio import Market, PortfolioRun
 from include.backtesting.trades import Trades
 from include.domain.bars import Bars, FloatArray, IntArray
 from include.domain.times import DAY_MS
+from include.qualification.criterion import Measurement
 
 IMPACT = 1.0
 """Order one in all published fits."""
@@ -50,6 +52,14 @@ class CapacityStudy:
 
     points: tuple[CapacityPoint, ...]
     capacity: float | None
+
+    def measurements(self) -> dict[str, Measurement]:
+        """Metrics by the names of `qualification.metrics`."""
+        return {"capacity": Measurement(self.capacity, samples=len(self.points))}
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report."""
+        return asdict(self)
 
 
 def study_capacity(market: Market, run: PortfolioRun, rungs: Sequence[float] = MULTIPLES) -> CapacityStudy:

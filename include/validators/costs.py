@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
+from typing import Any
 
-from include.backtesting.portfolio import Market, PortfolioRun, run_portfolio
+from include.backtesting.portfolio import Market, PortfolioRun
+from include.backtesting.retrading import Outcome, Retrading
 from include.domain.instruments import Instrument
 from include.ports import Progress, no_progress
+from include.qualification.criterion import Measurement
 from include.strategies.protocol import Strategy
 
 MULTIPLES = (Decimal(0), Decimal("0.5"), Decimal(1), Decimal("1.5"), Decimal(2), Decimal(3))
@@ -42,34 +45,51 @@ class CostStudy:
     break_even_slippage_bps: float | None
     break_even_fee_bps: float | None
 
+    def measurements(self) -> dict[str, Measurement]:
+        """Metrics by the names of `qualification.metrics`."""
+        runs = len(self.curve)
+        return {
+            "break_even_slippage_bps": Measurement(self.break_even_slippage_bps, samples=runs),
+            "break_even_fee_bps": Measurement(self.break_even_fee_bps, samples=runs),
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report."""
+        return {**asdict(self), "curve": [asdict(point) for point in self.curve]}
+
 
 def study_costs(
     strategy: Strategy, market: Market, capital: Decimal, own: PortfolioRun, progress: Progress = no_progress
 ) -> CostStudy:
-    """Trade the same bars at other costs. Entries and exits may differ, since worse fills move protective levels.
+    """Trade the same decisions at other costs; fills may differ otherwise too, since worse entries need other exits.
 
     Args:
         own: the run at the declared costs.
     """
     done = 0
+    retrading = Retrading(market, capital)
+    decisions = tuple(retrading.decide(strategy))
 
-    def net_profit(change: Callable[[Instrument], Instrument]) -> PortfolioRun:
+    def at(change: Callable[[Instrument], Instrument]) -> Outcome:
         nonlocal done
         done += 1
         progress(min(0.99, done / 20), f"costs, run {done}")
-        return run_portfolio(strategy, market.with_instruments(change), capital)
+        return retrading.trade(decisions, market.with_instruments(change).instruments)
 
     def point(multiple: Decimal) -> CostPoint:
-        run = own if multiple == 1 else net_profit(lambda i: scaled(i, multiple))
-        return CostPoint(float(multiple), _profit(run), len(run.trades))
+        if multiple == 1:
+            return CostPoint(1.0, own_profit, len(own.trades))
+        outcome = at(lambda i: scaled(i, multiple))
+        return CostPoint(float(multiple), outcome.net_profit, outcome.trades)
 
+    own_profit = float(own.curve.profit[-1])
     curve = tuple(point(multiple) for multiple in MULTIPLES)
-    if _profit(own) <= 0:
+    if own_profit <= 0:
         return CostStudy(curve, None, None)
     return CostStudy(
         curve,
-        _break_even(lambda bps: _profit(net_profit(lambda i: replace(i, slippage_bps=i.slippage_bps + bps))) > 0),
-        _break_even(lambda bps: _profit(net_profit(lambda i: with_fee(i, bps))) > 0),
+        _break_even(lambda bps: at(lambda i: replace(i, slippage_bps=i.slippage_bps + bps)).net_profit > 0),
+        _break_even(lambda bps: at(lambda i: with_fee(i, bps)).net_profit > 0),
     )
 
 
@@ -97,7 +117,3 @@ def _break_even(earns: Callable[[Decimal], bool]) -> float:
         middle = (low + high) // 2
         low, high = (middle, high) if earns(middle * STEP_BPS) else (low, middle)
     return float(low * STEP_BPS)
-
-
-def _profit(run: PortfolioRun) -> float:
-    return float(run.curve.profit[-1])

@@ -6,8 +6,9 @@ day by day. The label of a day uses closes up to the day before it, so a strateg
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,8 @@ from include.backtesting.equity import DailyEquity
 from include.backtesting.metrics import profit_factor, sharpe_ratio
 from include.backtesting.portfolio import Market, PortfolioRun
 from include.domain.bars import Bars, FloatArray, IntArray
-from include.domain.times import DAY_MS
+from include.domain.times import DAY_MS, from_ms, iso
+from include.qualification.criterion import Measurement
 
 LOOKBACK_DAYS = 30
 MIN_HISTORY_DAYS = 60
@@ -75,6 +77,25 @@ class RegimeStudy:
         found = [result.sharpe for result in self.covered]
         known = [sharpe for sharpe in found if sharpe is not None]
         return min(known) if known and len(known) == len(found) else None
+
+    def measurements(self) -> dict[str, Measurement]:
+        """Metrics by the names of `qualification.metrics`."""
+        days = int((self.labels >= 0).sum())
+        return {
+            "regimes_covered": Measurement(float(len(self.covered)), samples=days),
+            "worst_regime_sharpe": Measurement(self.worst_sharpe, samples=days),
+        }
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report; `runs` are stretches of days of one regime."""
+        starts = np.flatnonzero(np.diff(self.labels, prepend=-2))
+        return {
+            "regimes": [{**asdict(r), "regime": r.regime.value, "covered": r.is_covered} for r in self.results],
+            "runs": [
+                {"from": iso(from_ms(int(self.day_ms[i])))[:10], "regime": list(Regime)[self.labels[i]].value}
+                for i in starts if self.labels[i] >= 0
+            ],
+        }  # fmt: skip
 
 
 def study_regimes(market: Market, run: PortfolioRun) -> RegimeStudy:

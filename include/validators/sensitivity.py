@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from include.backtesting.sweep import Trial
+from include.qualification.criterion import Measurement
 from include.validators.neighbourhood import MULTIPLES, Point, varied
 
 KEEPS = 0.5
@@ -29,6 +31,17 @@ class Sensitivity:
     near: int
     worst: Point | None
     influence: Mapping[str, float]
+
+    def measurements(self) -> dict[str, Measurement]:
+        """Metrics by the names of `qualification.metrics`."""
+        return {"parameter_plateau": Measurement(self.plateau, samples=self.near)}
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report."""
+        return {
+            "plateau": self.plateau, "near": self.near, "influence": dict(self.influence),
+            "worst": None if self.worst is None else dict(self.worst.multiples),
+        }  # fmt: skip
 
 
 def measure_sensitivity(points: Sequence[Point], trials: Mapping[int, Trial], chosen: int = 0) -> Sensitivity:

@@ -7,17 +7,19 @@ symbols at once, since in a crash correlations go to one, and what comes after s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from include.backtesting.portfolio import Market, PortfolioRun, run_portfolio, window_of
 from include.domain.bars import Bars, FloatArray
-from include.domain.times import to_ms
+from include.domain.times import iso, to_ms
 from include.ports import Progress, no_progress
+from include.qualification.criterion import Measurement
 from include.strategies.protocol import Strategy
 
 
@@ -82,9 +84,25 @@ class StressResult:
     worst_start: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class StressStudy:
+    """All scenarios in the order of `SCENARIOS`; none when the market is shorter than the traded days."""
+
+    results: tuple[StressResult, ...]
+
+    def measurements(self) -> dict[str, Measurement]:
+        """Metrics by the names of `qualification.metrics`."""
+        worst = max((result.worst_drawdown for result in self.results), default=None)
+        return {"stress_drawdown": Measurement(worst, samples=len(self.results) * DRAWS)}
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report."""
+        return {"scenarios": [{**asdict(r), "worst_start": iso(r.worst_start)} for r in self.results]}
+
+
 def stress(
     strategy: Strategy, market: Market, capital: Decimal, *, seed: int, progress: Progress = no_progress
-) -> tuple[StressResult, ...]:
+) -> StressStudy:
     """Trade the days around each shock, with and without it. A market shorter than the traded days gives no result.
 
     Args:
@@ -100,7 +118,7 @@ def stress(
         if runs:
             results.append(_result(name, scenario, starts, runs, calm, float(capital)))
         progress(len(results) / len(SCENARIOS), name)
-    return tuple(results)
+    return StressStudy(tuple(results))
 
 
 def draw_starts(market: Market, seed: int) -> tuple[datetime, ...]:

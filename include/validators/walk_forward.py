@@ -20,7 +20,7 @@ from include.backtesting.metrics import sharpe_ratio
 from include.backtesting.portfolio import Market, run_portfolio
 from include.backtesting.sweep import Sweep
 from include.domain.bars import FloatArray, IntArray
-from include.domain.times import DAY_MS, from_ms
+from include.domain.times import DAY_MS, from_ms, iso
 from include.ports import Progress, no_progress
 from include.strategies.protocol import load_strategy
 
@@ -92,6 +92,15 @@ class WalkForward:
         pairs = [(f.train_sharpe, f.test_sharpe) for f in self.folds if f.train_sharpe is not None]
         trained = sum(train for train, _ in pairs)
         return sum(test or 0.0 for _, test in pairs) / trained if trained > 0 else None
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON for evidence and report; equity as a multiple of the capital."""
+        equity = np.cumprod(1 + self.returns)
+        return {
+            "scheme": self.scheme.value, "completed": self.completed, "sharpe": self.sharpe,
+            "efficiency": self.efficiency, "folds": [_fold_document(fold) for fold in self.folds],
+            "equity": {"day": [iso(from_ms(int(d)))[:10] for d in self.day_ms], "value": equity.round(6).tolist()},
+        }  # fmt: skip
 
 
 def plan_splits(days: int, purge_days: int, scheme: Scheme) -> tuple[Split, ...]:
@@ -175,6 +184,14 @@ def _on_days(day_ms: IntArray, returns: FloatArray, wanted: IntArray) -> FloatAr
         return out
     out[np.searchsorted(wanted, day_ms)] = returns
     return out
+
+
+def _fold_document(fold: Fold) -> dict[str, Any]:
+    return {
+        "train": [iso(moment) for moment in fold.train], "test": [iso(moment) for moment in fold.test],
+        "params": None if fold.params is None else dict(fold.params), "train_sharpe": fold.train_sharpe,
+        "test_sharpe": fold.test_sharpe, "trades": fold.trades, "net_profit": fold.net_profit,
+    }  # fmt: skip
 
 
 def _moments(day_ms: IntArray, first: int, end: int) -> tuple[datetime, datetime]:

@@ -10,12 +10,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.client import HTTPConnection
 from pathlib import Path
 
+import httpx
+import jwt
 import psutil
 import pytest
 import yaml
@@ -25,13 +28,15 @@ from include.config.files import find_candidate
 from include.config.settings import Settings
 from include.domain.approvals import Decision
 from include.domain.deployments import Deployment, deployment_id
-from include.domain.enums import DeploymentStatus, DesiredState, Mode, Role, TradingState
+from include.domain.enums import DeploymentStatus, DesiredState, Mode, Role, Stage, TradingState
 from include.domain.errors import RejectedError
 from include.operations import processes, stack
 from include.operations.addresses import is_free
 from include.operations.airflow_client import AirflowClient
+from include.operations.airflow_environment import airflow_home
 from include.operations.answers import sign_off_task
 from include.ports import Ledger
+from include.qualification.verdict import Verdict
 from include.stages.live import observe_deployment
 from include.stages.sign_off import check_authorisation
 from tests.waiting import wait_for
@@ -49,6 +54,7 @@ HOLDERS = {
     Role.TRADING_OPERATIONS: "tomas",
 }
 FATES = ("climbs", "skipped", "changed", "rejected", "refused")
+PROFILES = {"climbs": "robust", "refused": "unreachable"}
 MEASURED_WITHIN_SECS = 400
 SETTLE_SECS = 6.0
 
@@ -65,6 +71,27 @@ class World:
 
     def user(self, name: str) -> AirflowClient:
         return AirflowClient(self.url, user=name, password=self.passwords[name])
+
+    def token(self, name: str) -> str:
+        login = {"username": name, "password": self.passwords[name]}
+        return str(httpx.post(f"{self.url}/auth/token", json=login, trust_env=False).json()["access_token"])
+
+    def token_without_role(self) -> str:
+        """A sign-in that Airflow itself might have given to a user who has no role at all."""
+        key = json.loads((airflow_home(self.settings.home) / "keys.json").read_text())["jwt"]
+        real = self.token("airlock-reader")
+        claims = jwt.decode(real, options={"verify_signature": False})
+        return jwt.encode({**claims, "role": ""}, key, algorithm=jwt.get_unverified_header(real)["alg"])
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+        """Status, content type and text of an address, which is sent exactly as given."""
+        connection = HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+        try:
+            connection.request("GET", path, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, answer.headers["content-type"], answer.read().decode()
+        finally:
+            connection.close()
 
     @property
     def ledger(self) -> Ledger:
@@ -146,8 +173,12 @@ def write_candidate(path: Path, name: str, **params: float) -> None:
     path.write_text(yaml.safe_dump(document))
 
 
-def write_profile(path: Path, *, min_win_rate: float) -> None:
-    """The five-year profile on three weeks, with criteria that the machinery can reach in minutes."""
+def write_profile(path: Path, *, min_win_rate: float, battery: bool = False) -> None:
+    """The five-year profile on three weeks, with criteria that the machinery can reach in minutes.
+
+    Args:
+        battery: demand robustness checks of both groups too.
+    """
     from include.config.files import CONFIG
 
     document = yaml.safe_load((CONFIG / "profiles" / "five-year.yaml").read_text())
@@ -160,6 +191,10 @@ def write_profile(path: Path, *, min_win_rate: float) -> None:
         {"metric": "simulated_days", "op": ">=", "threshold": 0.9},
         {"metric": "uptime", "op": ">=", "threshold": 0.999},
     ]
+    if battery:
+        document["criteria"]["SENSITIVITY"] = [{"metric": "parameter_plateau", "op": ">=", "threshold": 0.5}]
+        document["criteria"]["STRESS"] = [{"metric": "stress_drawdown", "op": "<", "threshold": 0.5}]
+        document["criteria"]["BENCHMARK"] = [{"metric": "benchmark_correlation", "op": "<", "threshold": 0.9}]
     path.write_text(yaml.safe_dump(document))
 
 
@@ -183,6 +218,7 @@ def world() -> Iterator[World]:
         write_candidate(path, fate, stop_bps=300.0 + number)
     write_profile(home / "reachable.yaml", min_win_rate=0.5)
     write_profile(home / "unreachable.yaml", min_win_rate=1.0)
+    write_profile(home / "robust.yaml", min_win_rate=0.5, battery=True)
     try:
         state, _ = stack.up(settings, print)
         passwords = json.loads(Path(state.passwords_file).read_text())
@@ -190,7 +226,7 @@ def world() -> Iterator[World]:
         with made.user("paula") as paula:
             wait_for(lambda: {"qualification", "live_trading"} <= paula.dag_ids(), secs=60)
             for fate, path in files.items():
-                profile = home / f"{'unreachable' if fate == 'refused' else 'reachable'}.yaml"
+                profile = home / f"{PROFILES.get(fate, 'reachable')}.yaml"
                 made.runs[fate] = paula.trigger(
                     "qualification",
                     {"candidate": str(path), "profile": str(profile), "start": START, "end": END, "simulation_days": 1},
@@ -225,6 +261,11 @@ def test_four_real_answers_lead_to_promotion_release_and_fills(world: World) -> 
         assert work.trading_states.effective(deployment) is TradingState.HALTED
     assert {a.role: a.person for a in approvals} == HOLDERS
     assert {a.decision for a in approvals} == {Decision.APPROVE}
+
+    with world.ledger.begin() as work:
+        passed = {e.stage for e in work.evidence.of_candidate(deployment.candidate_id) if e.verdict is Verdict.PASS}
+    assert passed >= {Stage.SENSITIVITY, Stage.STRESS, Stage.BENCHMARK}
+    assert {len(a.evidence_digests) for a in approvals} == {7}, "four stages and three checks are signed"
 
     run = f"live__{deployment.id}"
     with world.user("admin") as admin:
@@ -299,6 +340,61 @@ def test_a_refused_candidate_never_reaches_the_simulation_whatever_is_clicked(wo
     assert "EVIDENCE_NOT_PASS stage=BACKTEST" in world.log_of("refused", "start_simulation")
     with world.ledger.begin() as work:
         assert [d for d in work.deployments.all() if d.session_key == run] == []
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def test_a_task_links_to_its_report_whether_it_passed_or_failed(world: World) -> None:
+    assert world.await_end("refused") == "failed"
+    headings = {
+        ("refused", "data_gate", "Report"): "Data gate",
+        ("refused", "data_gate", "Data Docs"): "BTC/USDT",
+        ("refused", "backtest", "Report"): "DOES NOT QUALIFY",
+        ("climbs", "check_qualification", "Report"): "QUALIFICATION",
+    }
+    reader = bearer(world.token("airlock-reader"))
+    with world.user("airlock-reader") as client:
+        assert client.links("qualification", world.runs["refused"], "start_simulation") == {}
+        for (fate, task, name), heading in headings.items():
+            address = client.links("qualification", world.runs[fate], task)[name]
+            status, content_type, text = world.get(address, reader)
+            assert (status, content_type) == (200, "text/html; charset=utf-8"), address
+            assert heading in text, address
+        (body,) = {q.body for q in client.questions("qualification", world.runs["climbs"])}
+    linked = body.split("](")[1].split(")")[0]
+    assert world.get(linked, reader)[0] == 200
+
+
+def test_reports_are_for_people_who_may_read_the_runs(world: World) -> None:
+    with world.user("admin") as admin:
+        address = admin.links("qualification", world.runs["climbs"], "data_gate")["Report"]
+    session = {"Cookie": f"_token={world.token('paula')}"}
+    asked: list[tuple[str, dict[str, str], int]] = [
+        (address, session, 200),
+        (address, bearer(world.token("airlock-reader")), 200),
+        (address, {}, 401),
+        (f"{address}.nothing", {}, 401),
+        (address, bearer("forged"), 403),
+        (address, bearer(world.token_without_role()), 403),
+        (f"{address}.nothing", session, 404),
+        ("/airlock/reports/..%2f..%2fairflow%2fpasswords.json", session, 404),
+        ("/airlock/reports/../airflow/passwords.json", session, 404),
+        ("/airlock/reports/%2e%2e/airflow/passwords.json", session, 404),
+        ("/airlock/reports/openapi.json", session, 404),
+        ("/airlock/reports/", session, 404),
+    ]
+    assert [(path, headers, world.get(path, headers)[0]) for path, headers, _ in asked] == asked
+
+
+def test_a_record_that_somebody_edits_leads_to_no_other_place(world: World) -> None:
+    run, edits = world.runs["refused"], {"promote": "//evil.example/page.html", "plan_battery": "javascript:alert(1)"}
+    with world.user("paula") as paula:
+        for task, text in edits.items():
+            paula.put_xcom("qualification", run, task, text, key="report")
+        links = {task: paula.links("qualification", run, task) for task in edits}
+    assert links == {"promote": {}, "plan_battery": {"Report": "/airlock/reports/javascript%3Aalert%281%29"}}
 
 
 def made_by_hand(world: World) -> Deployment:

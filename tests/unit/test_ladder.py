@@ -17,12 +17,13 @@ from include.qualification.candidate import Candidate
 from include.qualification.criterion import Measurement
 from include.qualification.evidence import build_evidence
 from include.qualification.verdict import Verdict
-from include.stages.ladder import REQUIRED_BEFORE, evaluate_authorisation, evaluate_candidate, evaluate_stages
+from include.stages.ladder import evaluate_authorisation, evaluate_candidate, evaluate_stages, required_before
 from include.stages.qualification import evaluate_qualification
 
 MEASURED_AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ASKED_AT = MEASURED_AT + timedelta(hours=1)
-PROFILE = find_profile("five-year")
+PROFILE = find_profile("two-year")  # it demands part of the robustness battery
+REQUIRED = required_before(Stage.PROMOTION, PROFILE)
 CANDIDATE = Candidate("mine", "pack.mod:Cls", {}, ("BTC/USDT",), Timeframe.parse("1m"), "synthetic", "olga", "ab" * 32)
 PEOPLE = {
     Role.PROJECT_LEAD: "paula",
@@ -41,11 +42,11 @@ def recorded(stage: Stage, verdict: Verdict = Verdict.PASS, name: str = "d") -> 
 
 
 def evidence() -> dict[Stage, RecordedEvidence | None]:
-    return {stage: recorded(stage) for stage in REQUIRED_BEFORE[Stage.PROMOTION]}
+    return {stage: recorded(stage) for stage in REQUIRED}
 
 
 def approval(role: Role, **changes: Any) -> Approval:
-    digests = tuple(f"d-{stage}" for stage in REQUIRED_BEFORE[Stage.PROMOTION])
+    digests = tuple(f"d-{stage}" for stage in REQUIRED)
     plain = Approval(
         CANDIDATE.id, PROFILE.hash, role, PEOPLE[role], Decision.APPROVE, "", digests,
         ASKED_AT, ASKED_AT + timedelta(hours=2), {},
@@ -128,7 +129,7 @@ def test_one_departure_refuses_with_its_own_code(
     assert authorise(case) == expected, what
 
 
-@pytest.mark.parametrize("stage", REQUIRED_BEFORE[Stage.PROMOTION])
+@pytest.mark.parametrize("stage", REQUIRED)
 @pytest.mark.parametrize("verdict", [v for v in Verdict if v is not Verdict.PASS])
 def test_a_stage_that_is_not_pass_refuses_even_with_every_signature(stage: Stage, verdict: Verdict) -> None:
     case = covered()
@@ -136,7 +137,7 @@ def test_a_stage_that_is_not_pass_refuses_even_with_every_signature(stage: Stage
     assert SignOffCode.EVIDENCE_NOT_PASS in authorise(case)
 
 
-@pytest.mark.parametrize("stage", REQUIRED_BEFORE[Stage.PROMOTION])
+@pytest.mark.parametrize("stage", REQUIRED)
 def test_a_stage_without_evidence_refuses(stage: Stage) -> None:
     case = covered()
     case.latest[stage] = None
@@ -149,9 +150,21 @@ def test_a_later_rejection_by_the_same_role_overrides_the_approval() -> None:
     assert authorise(case) == [SignOffCode.RESPONSE_REJECTED]
 
 
-def test_simulation_needs_both_gates_before_it() -> None:
-    needed = REQUIRED_BEFORE[Stage.SIMULATION]
-    assert needed == (Stage.DATA_GATE, Stage.BACKTEST)
+@pytest.mark.parametrize(
+    ("profile", "battery"),
+    [
+        ("five-year", ()),
+        ("two-year", (Stage.WALK_FORWARD, Stage.SENSITIVITY, Stage.MONTE_CARLO, Stage.REGIMES)),
+    ],
+)
+def test_simulation_needs_the_gates_before_it_and_the_checks_its_profile_demands(
+    profile: str, battery: tuple[Stage, ...]
+) -> None:
+    assert required_before(Stage.SIMULATION, find_profile(profile)) == (Stage.DATA_GATE, Stage.BACKTEST, *battery)
+
+
+def test_a_gate_without_evidence_keeps_a_candidate_out_of_the_simulation() -> None:
+    needed = (Stage.DATA_GATE, Stage.BACKTEST)
     codes = [r.code for r in evaluate_stages(needed, {Stage.DATA_GATE: recorded(Stage.DATA_GATE)})]
     assert codes == [SignOffCode.EVIDENCE_MISSING]
 
@@ -178,9 +191,17 @@ def test_changed_source_or_file_is_refused() -> None:
 def test_the_qualification_check_needs_every_stage(
     verdicts: tuple[Verdict | None, ...], broken: list[str], expected: Verdict
 ) -> None:
+    profile = find_profile("five-year")
     stages = (Stage.DATA_GATE, Stage.BACKTEST, Stage.SIMULATION)
     latest = {stage: recorded(stage, v) if v else None for stage, v in zip(stages, verdicts, strict=True)}
-    assert evaluate_qualification(CANDIDATE, PROFILE, latest, broken, now=ASKED_AT).verdict is expected
+    assert evaluate_qualification(CANDIDATE, profile, latest, broken, now=ASKED_AT).verdict is expected
+
+
+def test_the_qualification_check_needs_the_robustness_checks_that_the_profile_demands() -> None:
+    latest: dict[Stage, RecordedEvidence | None] = {stage: recorded(stage) for stage in PROFILE.measured_stages}
+    assert evaluate_qualification(CANDIDATE, PROFILE, latest, [], now=ASKED_AT).verdict is Verdict.PASS
+    latest[Stage.WALK_FORWARD] = None
+    assert evaluate_qualification(CANDIDATE, PROFILE, latest, [], now=ASKED_AT).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_measurement_that_broke_is_error_whatever_the_numbers_say() -> None:

@@ -31,7 +31,7 @@ REQUIRED = [  # requirement, profile, stage, metric, op, threshold
     ("S-1", "five-year", "SIMULATION", "profit_factor", ">", 1.5),
     ("S-3", "five-year", "SIMULATION", "sharpe_drift", "<=", 0.30),
     ("S-3", "five-year", "SIMULATION", "win_rate_drift", "<=", 0.10),
-    ("B-3", "two-year", "BACKTEST", "out_of_sample_sharpe", ">", 1.0),
+    ("B-3", "two-year", "WALK_FORWARD", "out_of_sample_sharpe", ">", 1.0),
     ("B-3", "two-year", "BACKTEST", "max_drawdown", "<", 0.20),
     ("B-4", "live-kpi", "BACKTEST", "sharpe", ">", 1.5),
     ("B-4", "live-kpi", "BACKTEST", "max_drawdown", "<", 0.20),

@@ -14,11 +14,17 @@ from include.config.settings import load_settings
 from include.domain.enums import Stage
 from include.domain.times import parse_utc
 from include.operations.progress import ProgressFile
-from include.operations.tasks.support import judge, load_candidate, record_evidence, write_report
+from include.operations.report_links import DOCS, REPORT, Announce, report_id, unannounced
+from include.operations.tasks.support import judge, load_candidate, log, record_evidence, write_report
 
 
-def measure_data(candidate_file: str, profile_name: str, start: str, end: str) -> str:
+def measure_data(
+    candidate_file: str, profile_name: str, start: str, end: str, *, announce: Announce = unannounced
+) -> str:
     """Stage DATA_GATE; registers the candidate and returns its id."""
+    from include.reporting.data_docs import DATA_DOCS
+    from include.reporting.data_gate import PAGE_FILE, gate_reporter
+    from include.reporting.gate_findings import GateRun
     from include.stages.data_gate import run_data_gate
 
     settings, candidate, profile = load_settings(), find_candidate(candidate_file), find_profile(profile_name)
@@ -26,16 +32,25 @@ def measure_data(candidate_file: str, profile_name: str, start: str, end: str) -
     with ledger.begin() as work:
         work.candidates.register(candidate)
         work.commit()
+    lake, window, now = bootstrap.open_lake(settings), (parse_utc(start), parse_utc(end)), datetime.now(UTC)
+    run = GateRun.of_candidate(candidate, profile, *window, now=now, synthetic=lake.is_synthetic(candidate.venue))
+    folder = settings.report_folder(candidate.name, candidate.id, profile.name)
     evidence = run_data_gate(
-        candidate, profile, parse_utc(start), parse_utc(end), bootstrap.open_lake(settings), now=datetime.now(UTC),
+        candidate, profile, *window, lake, now=now, report=gate_reporter(run, folder),
         progress=ProgressFile(settings.run, candidate.id, Stage.DATA_GATE),
-        report_dir=settings.report_folder(candidate.name, candidate.id, profile.name),
     )  # fmt: skip
     record_evidence(ledger, evidence)
+    if PAGE_FILE in evidence.artefacts:
+        page, docs = folder / PAGE_FILE, folder / DATA_DOCS / "index.html"
+        log.info("data gate report: %s", page.resolve().as_uri())
+        log.info("Data Docs: %s", docs.resolve().as_uri())
+        announce({REPORT: report_id(settings.reports, page), DOCS: report_id(settings.reports, docs)})
     return judge(settings, candidate, evidence)
 
 
-def measure_backtest(candidate_id: str, candidate_file: str, profile_name: str, start: str, end: str) -> str:
+def measure_backtest(
+    candidate_id: str, candidate_file: str, profile_name: str, start: str, end: str, *, announce: Announce = unannounced
+) -> str:
     """Stage BACKTEST; every run counts as a trial of the strategy's family. Returns the candidate's id."""
     from include.stages.backtest import run_backtest
     from include.stages.ladder import require_unchanged
@@ -55,7 +70,8 @@ def measure_backtest(candidate_id: str, candidate_file: str, profile_name: str, 
         sharpe = evidence.metrics.get("sharpe")
         work.trials.record(candidate.strategy, candidate.id, evidence.fingerprint, sharpe.value if sharpe else None)
         work.commit()
-    write_report(settings, ledger, candidate, profile, result.played)
+    page = write_report(settings, ledger, candidate, profile, result.played)
+    announce({REPORT: report_id(settings.reports, page)})
     return judge(settings, candidate, evidence)
 
 
@@ -73,7 +89,9 @@ def start_simulation(candidate_id: str, profile_name: str, start: str, days: int
     return deployment.id
 
 
-def measure_simulation(candidate_id: str, deployment_id: str, profile_name: str) -> str:
+def measure_simulation(
+    candidate_id: str, deployment_id: str, profile_name: str, *, announce: Announce = unannounced
+) -> str:
     """Stage SIMULATION of a finished session; returns the candidate's id."""
     from include.stages.simulation import measure_simulation as measure
 
@@ -85,10 +103,12 @@ def measure_simulation(candidate_id: str, deployment_id: str, profile_name: str)
         report_dir=settings.report_folder(candidate.name, candidate.id, profile.name),
     )  # fmt: skip
     record_evidence(ledger, evidence)
+    page = write_report(settings, ledger, candidate, profile, None)
+    announce({REPORT: report_id(settings.reports, page)})
     return judge(settings, candidate, evidence)
 
 
-def check_qualification(candidate_id: str, profile_name: str) -> str:
+def check_qualification(candidate_id: str, profile_name: str, *, announce: Announce = unannounced) -> str:
     """Stage QUALIFICATION; returns the candidate's id."""
     from include.stages.qualification import check_qualification as check
 
@@ -96,5 +116,6 @@ def check_qualification(candidate_id: str, profile_name: str) -> str:
     ledger = bootstrap.open_ledger(settings)
     candidate = load_candidate(ledger, candidate_id)
     evidence = check(ledger, candidate, profile, now=datetime.now(UTC))
-    write_report(settings, ledger, candidate, profile, None)
+    page = write_report(settings, ledger, candidate, profile, None)
+    announce({REPORT: report_id(settings.reports, page)})
     return judge(settings, candidate, evidence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include import bootstrap
@@ -56,9 +57,16 @@ def record_evidence(ledger: Ledger, evidence: Evidence) -> None:
         work.commit()
 
 
+def ladder_page(settings: Settings, candidate: Candidate, profile: Profile) -> Path:
+    """Where the page on everything measured so far lies."""
+    from include.reporting.qualification import FILE_NAME
+
+    return settings.report_folder(candidate.name, candidate.id, profile.name) / "ladder" / FILE_NAME
+
+
 def write_report(
     settings: Settings, ledger: Ledger, candidate: Candidate, profile: Profile, played: Played | None
-) -> None:
+) -> Path:
     """The page on everything measured so far; the one with the backtest's charts keeps a place of its own."""
     from include.reporting.qualification import ReportInput, write_qualification
     from include.stages.ladder import latest_evidence
@@ -66,12 +74,13 @@ def write_report(
     with ledger.begin() as work:
         latest = latest_evidence(work, candidate.id, profile)
     found = [rebuild_evidence(item.document) for stage in Stage if (item := latest[stage]) is not None]
-    folder = settings.report_folder(candidate.name, candidate.id, profile.name)
+    page = ladder_page(settings, candidate, profile)
     report = ReportInput(
         candidate, profile, found, datetime.now(UTC), f"airlock qualify {candidate.name} --profile {profile.name}",
         profile.initial_capital, played.trades if played else None, played.daily if played else None,
+        artefacts_at="" if played else "../",
     )  # fmt: skip
-    write_qualification(report, folder if played else folder / "ladder")
+    return write_qualification(report, page.parents[1] if played else page.parent)
 
 
 def judge(settings: Settings, candidate: Candidate, evidence: Evidence) -> str:

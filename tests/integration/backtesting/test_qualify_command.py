@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from include.cli import app
 from include.config.files import CONFIG, VENUES_FILE
 from include.config.venues import load_venues
+from include.domain.enums import BATTERY
 from include.domain.errors import AirlockError
 from include.domain.times import Timeframe
 from include.market_data.lake import ParquetLake
@@ -78,6 +79,20 @@ def test_a_candidate_that_qualifies_exits_0_with_the_contract_on_standard_output
         for row in stage["criteria"]:
             assert {"metric", "op", "threshold", "value", "low", "high", "verdict", "reason"} <= row.keys()
     assert "QUALIFIES" in Path(found["report"]).read_text()
+
+
+def test_the_whole_battery_is_shown_and_only_what_is_demanded_is_judged(home: Path, airlock: Any) -> None:
+    profile = yaml.safe_load((home / "short.yaml").read_text())
+    profile["criteria"]["COSTS"] = [{"metric": "break_even_slippage_bps", "op": ">=", "threshold": 1.0}]
+    (home / "dear.yaml").write_text(yaml.safe_dump(profile))
+    arguments = ("qualify", home / "mean-reversion-scalper.yaml", "--profile", home / "dear.yaml", "--json")
+    result = airlock(*arguments, "--full")
+    found = document(result)
+    assert result.exit_code == 0, found["issues"]
+    assert list(found["stages"]) == ["DATA_GATE", "BACKTEST", *(stage.value for stage in BATTERY)]
+    assert [name for name, stage in found["stages"].items() if stage["demanded"]] == ["DATA_GATE", "BACKTEST", "COSTS"]
+    assert {"parameter_plateau", "break_even_fee_bps", "capacity"} <= found["metrics"].keys()
+    assert list(document(airlock(*arguments))["stages"]) == ["DATA_GATE", "BACKTEST", "COSTS"]
 
 
 def test_a_candidate_that_does_not_exits_1_and_a_person_reads_why(home: Path, airlock: Any) -> None:

@@ -43,6 +43,19 @@ def test_trials_count_each_candidate_and_data_set_once(ledger: PostgresLedger) -
         assert uow.trials.count("unknown") == 0
 
 
+def test_the_sharpe_of_each_trial_is_the_latest_in_order_of_first_record(ledger: PostgresLedger) -> None:
+    with ledger.begin() as uow:
+        for candidate, fingerprint, sharpe in (
+            ("c9", "f1", 1.0),
+            ("c1", "f1", 2.0),
+            ("c9", "f2", None),
+            ("c9", "f1", 3.0),
+        ):
+            uow.trials.record("trend", candidate, fingerprint, sharpe)
+        assert uow.trials.sharpes("trend") == [3.0, 2.0, None]
+        assert uow.trials.sharpes("unknown") == []
+
+
 def test_a_deployment_comes_back_exactly_and_is_made_once(ledger: PostgresLedger) -> None:
     replay = VenueConnection(
         VenueKind.REPLAY, "synthetic", "paper", start=NOON - timedelta(days=7), end=NOON + timedelta(minutes=1)

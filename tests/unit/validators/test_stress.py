@@ -36,7 +36,7 @@ def test_the_path_reaches_its_extreme(name: str) -> None:
 
 
 def test_holding_through_a_crash_loses_what_the_crash_takes() -> None:
-    found = {result.name: result for result in stress(BuyAndHold(), WALK, CAPITAL, seed=1)}
+    found = {result.name: result for result in stress(BuyAndHold(), WALK, CAPITAL, seed=1).results}
     assert found["covid-2020"].worst_drawdown > 0.45
     assert found["exchange-failure-2022"].worst_result == pytest.approx(-0.26, abs=0.05)
     assert found["squeeze"].mean_result > 0
@@ -51,4 +51,4 @@ def test_the_same_seed_gives_the_same_result_and_all_days_lie_in_the_market() ->
 
 def test_a_market_too_short_for_a_shock_gives_no_result() -> None:
     short = WALK.between(START, START + BEFORE + AFTER, 60)
-    assert stress(load_strategy(TREND, PARAMS), short, CAPITAL, seed=1) == ()
+    assert stress(load_strategy(TREND, PARAMS), short, CAPITAL, seed=1).results == ()
