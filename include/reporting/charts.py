@@ -1,4 +1,4 @@
-"""Charts as SVG geometry for the report templates: numbers in, coordinates in a 1000 x 100 box out.
+"""Line charts as SVG geometry for the daily report: numbers in, coordinates in a 1000 x 100 box out.
 
 The templates stretch the box to the page and write the labels in HTML beside it, so text stays readable on a phone
 and colours follow the page's light or dark scheme. No script, no library.
@@ -39,66 +39,35 @@ class LineChart:
     x_labels: tuple[Label, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """One bar of a histogram in the 1000 x 100 box."""
-
-    x: float
-    width: float
-    y: float
-    height: float
-    gain: bool
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    bins: tuple[Bin, ...]
-    x_labels: tuple[Label, ...]
-    y_labels: tuple[Label, ...]
-
-
-def line_chart(day_ms: IntArray, values: FloatArray, *, percent: bool = False, base: float | None = None) -> LineChart:
-    """A curve over days. `percent` labels fractions as percentages; `base` is included in the vertical range."""
+def line_chart(day_ms: IntArray, values: FloatArray, *, base: float | None = None) -> LineChart:
+    """A curve over days. `base` is included in the vertical range."""
     low, high = float(values.min()), float(values.max())
     if base is not None:
         low, high = min(low, base), max(high, base)
     ticks = nice_ticks(low, high)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
-    rows = _thin(values)
+    rows = thin(values)
     x = rows / max(1, len(values) - 1) * WIDTH
     y = (high - values[rows]) / (high - low) * HEIGHT
     line = "M" + "L".join(f"{a:.1f},{b:.2f}" for a, b in zip(x, y, strict=True))
     floor = (high - (low if base is None else base)) / (high - low) * HEIGHT
     return LineChart(
         line, f"{line}L{x[-1]:.1f},{floor:.2f}L{x[0]:.1f},{floor:.2f}Z",
-        tuple(Label((high - tick) / (high - low) * 100, tick_text(tick, percent=percent)) for tick in ticks),
+        tuple(Label((high - tick) / (high - low) * 100, tick_text(tick)) for tick in ticks),
         _date_labels(day_ms),
     )  # fmt: skip
 
 
-def histogram(values: FloatArray, *, bins: int = 41) -> Histogram:
-    """Distribution of fractions (trade returns) between their 0.1 and 99.9 percentiles; outliers join the end bars."""
-    low, high = (float(v) for v in np.percentile(values, (0.1, 99.9)))
-    low, high = min(low, 0.0), max(high, 0.0)
-    if high <= low:
-        low, high = low - 0.001, high + 0.001
-    counts, edges = np.histogram(np.clip(values, low, high), bins=bins, range=(low, high))
-    top = max(1, int(counts.max()))
-    width = WIDTH / bins
-    made = [
-        Bin(
-            i * width, width, HEIGHT * (1 - count / top), HEIGHT * count / top, bool(edges[i] + edges[i + 1] > 0),
-            f"{edges[i]:.3%} to {edges[i + 1]:.3%}: {int(count):,} trades",
-        )
-        for i, count in enumerate(counts)
-    ]  # fmt: skip
-    ticks = [tick for tick in nice_ticks(low, high) if low <= tick <= high]
-    return Histogram(
-        tuple(made),
-        tuple(Label((tick - low) / (high - low) * 100, tick_text(tick, percent=True)) for tick in ticks),
-        (Label(0.0, f"{top:,}"), Label(100.0, "0")),
-    )
+def thin(values: FloatArray, points: int = POINTS) -> IntArray:
+    """Rows to draw, `points` or a few more: first, last, and the lowest and highest of each stretch."""
+    n = len(values)
+    if n <= points:
+        return np.arange(n)
+    edges = np.linspace(0, n, points // 2 + 1).astype(np.int64)
+    kept = [0, n - 1]
+    for a, b in pairwise(edges):
+        kept += [a + int(np.argmin(values[a:b])), a + int(np.argmax(values[a:b]))]
+    return np.unique(np.array(kept, dtype=np.int64))
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -112,26 +81,12 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def tick_text(value: float, *, percent: bool = False) -> str:
-    """Short text of a round number: 1.2 M, 800 k, 4.5 %."""
-    if percent:
-        return f"{value * 100:.6g} %"
+def tick_text(value: float) -> str:
+    """Short text of a round number: 1.2 M, 800 k, 0.5."""
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= size:
             return f"{value / size:.6g}{unit}"
     return f"{value:.6g}"
-
-
-def _thin(values: FloatArray) -> IntArray:
-    """Rows to draw: first, last, and the lowest and highest of each stretch."""
-    n = len(values)
-    if n <= POINTS:
-        return np.arange(n)
-    edges = np.linspace(0, n, POINTS // 2 + 1).astype(np.int64)
-    kept = [0, n - 1]
-    for a, b in pairwise(edges):
-        kept += [a + int(np.argmin(values[a:b])), a + int(np.argmax(values[a:b]))]
-    return np.unique(np.array(kept, dtype=np.int64))
 
 
 def _date_labels(day_ms: IntArray) -> tuple[Label, ...]:

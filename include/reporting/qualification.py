@@ -11,21 +11,40 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from include.backtesting.equity import DailyEquity
 from include.backtesting.trades import Trades
-from include.domain.enums import Stage
+from include.domain.enums import BATTERY, Stage
 from include.domain.errors import ConfigurationError
-from include.domain.times import from_ms, iso
+from include.domain.times import iso
 from include.qualification.candidate import Candidate
-from include.qualification.criterion import CriterionResult, Measurement
 from include.qualification.evidence import Evidence
-from include.qualification.metrics import METRICS
 from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict, worst
-from include.reporting.charts import Histogram, LineChart, histogram, line_chart
+from include.reporting.battery_panels import build_panel, held_equity
+from include.reporting.figures import Panel
+from include.reporting.gate_evidence import evidence_findings, gate_links
+from include.reporting.page_scripts import Album, page_scripts
+from include.reporting.panels_performance import equity_figure, monthly_returns, trades_figure, trades_table
+from include.reporting.replacing import replace_file
+from include.reporting.scene import Scene
+from include.reporting.stage_views import (
+    NOT_DEMANDED,
+    TITLES,
+    data_rows,
+    format_metric,
+    key_figures,
+    ladder_rows,
+    reasons,
+    stage_view,
+    symbol_rows,
+    unmeasured,
+)
 from include.reporting.templates import render_template
+
+__all__ = [
+    "HEADLINES", "ReportInput", "format_metric", "headline", "issues", "overall_verdict", "render_qualification",
+    "write_qualification",
+]  # fmt: skip
 
 HEADLINES: Mapping[Verdict, str] = {
     Verdict.PASS: "QUALIFIES",
@@ -33,7 +52,10 @@ HEADLINES: Mapping[Verdict, str] = {
     Verdict.INCONCLUSIVE: "INCONCLUSIVE: a person must decide",
     Verdict.ERROR: "ERROR: the measurement broke",
 }
+PASSES_SO_FAR = "PASSES SO FAR"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+STRONG_MONTH = 0.10
+"""A month's return from which on its cell has its full colour."""
 FILE_NAME = "qualification.html"
 
 
@@ -50,56 +72,55 @@ class ReportInput:
     capital: float
     trades: Trades | None = None
     daily: DailyEquity | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class YearRow:
-    """Returns of one calendar year by month; None where the run did not reach."""
-
-    year: int
-    months: tuple[float | None, ...]
-    total: float
+    artefacts_at: str = ""
+    """Where the evidence's files lie, relative to the page: empty, or a path that ends with a slash."""
 
 
 def overall_verdict(evidence: Sequence[Evidence]) -> Verdict:
-    """Worst verdict of the stages."""
-    return worst(item.verdict for item in evidence)
+    """Worst verdict of the stages that the profile demands."""
+    return worst(item.verdict for item in evidence if item.is_demanded)
 
 
 def issues(evidence: Sequence[Evidence]) -> list[str]:
     """Why the candidate does not pass, one line each, stage by stage; empty when it passes."""
-    found = []
-    for item in evidence:
-        if error := item.details.get("error"):
-            found.append(f"{item.stage.value}: {error}")
-        found += [f"{item.stage.value}: {r.reason}" for r in item.results if r.verdict is not Verdict.PASS]
-    return found
+    return [f"{item.stage.value}: {reason}" for item in evidence for reason in reasons(item)]
+
+
+def headline(evidence: Sequence[Evidence], profile: Profile) -> str:
+    """The verdict in words. Nothing QUALIFIES while a stage before the simulation has not been measured."""
+    verdict = overall_verdict(evidence)
+    if verdict is Verdict.PASS and any(stage is not Stage.SIMULATION for stage in unmeasured(evidence, profile)):
+        return PASSES_SO_FAR
+    return HEADLINES.get(verdict, verdict.value)
 
 
 def render_qualification(report: ReportInput) -> str:
     """The page as HTML text without external resources."""
-    verdict = overall_verdict(report.evidence)
+    album = Album()
+    words = headline(report.evidence, report.profile)
+    evidence = sorted(report.evidence, key=lambda item: list(Stage).index(item.stage))
+    scene = _scene(report)
+    sections = [_section(item, report, scene, album) for item in evidence]
+    missing = unmeasured(evidence, report.profile)
     return render_template(
         "qualification.html.j2",
-        title=f"{report.candidate.name}: {HEADLINES.get(verdict, verdict.value)}",
-        verdict=verdict.value,
-        headline=HEADLINES.get(verdict, verdict.value),
-        issues=issues(report.evidence),
+        title=f"{report.candidate.name}: {words}",
+        verdict=overall_verdict(evidence).value,
+        mood=Verdict.INCONCLUSIVE.value if words == PASSES_SO_FAR else overall_verdict(evidence).value,
+        headline=words,
         candidate=report.candidate,
         profile=report.profile,
-        synthetic=any(item.synthetic for item in report.evidence),
-        stages=[_stage_view(item) for item in report.evidence],
-        symbols=_symbol_rows(report.evidence),
-        books_agree=any("books" in item.details and "error" not in item.details for item in report.evidence),
-        figures=_figures(report.evidence),
-        equity=_equity_chart(report),
-        drawdown=_drawdown_chart(report),
-        years=monthly_returns(report.daily, report.capital) if report.daily is not None else [],
+        synthetic=any(item.synthetic for item in evidence),
+        ladder=ladder_rows(evidence, report.profile),
+        missing=[TITLES[stage][0] for stage in missing],
+        key_figures=key_figures(evidence),
+        sections=sections,
+        data=data_rows(evidence),
+        not_demanded=NOT_DEMANDED,
         months=MONTHS,
-        distribution=_distribution(report.trades),
-        not_modelled=[item.details["not_modelled"] for item in report.evidence if "not_modelled" in item.details],
         reproduce=report.reproduce,
         made_at=iso(report.made_at),
+        scripts=page_scripts(album.figures),
     )
 
 
@@ -109,122 +130,75 @@ def write_qualification(report: ReportInput, folder: Path) -> Path:
     Raises:
         ConfigurationError: the folder cannot be written.
     """
-    page = render_qualification(report)
-    path, draft = folder / FILE_NAME, folder / f".{FILE_NAME}.part"
+    page, path = render_qualification(report), folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(page, encoding="utf-8")
-        draft.replace(path)
+        return replace_file(path, page.encode())
     except OSError as error:
         raise ConfigurationError(
             f"{path}: report cannot be written ({error.strerror}); check space and rights"
         ) from None
-    return path
 
 
-def monthly_returns(daily: DailyEquity, capital: float) -> list[YearRow]:
-    """Return of each UTC month on the equity at its start, newest year first."""
-    if not len(daily.day_ms):
-        return []
-    days = [from_ms(int(ms)) for ms in daily.day_ms]
-    month = np.array([day.year * 12 + day.month - 1 for day in days])
-    last = np.flatnonzero(np.diff(month, append=month[-1] + 1))
-    equity = np.concatenate(([capital], daily.equity[last]))
-    returns = {int(month[row]): float(equity[i + 1] / equity[i] - 1) for i, row in enumerate(last)}
-    years = sorted({key // 12 for key in returns}, reverse=True)
-    rows = []
-    for year in years:
-        months = tuple(returns.get(year * 12 + m) for m in range(12))
-        total = float(np.prod([1 + value for value in months if value is not None]) - 1)
-        rows.append(YearRow(year, months, total))
-    return rows
+# --- inside ------------------------------------------------------------------------------------------------
 
 
-def format_metric(name: str, value: float | None) -> str:
-    """A metric as people read it, in its unit; a dash when the sample gave no value."""
-    if value is None:
-        return "–"
-    unit = METRICS[name].unit if name in METRICS else "ratio"
-    if unit == "fraction":
-        return f"{value * 100:,.2f} %"
-    if unit == "quote":
-        return f"{value:,.2f}"
-    if unit == "count":
-        return f"{value:,.6g}" if value % 1 else f"{int(value):,}"
-    return f"{value:,.2f}"
+def _scene(report: ReportInput) -> Scene:
+    trading = next((item.metrics for item in report.evidence if item.stage is Stage.BACKTEST), {})
+    daily = report.daily if report.daily is not None and len(report.daily.equity) else None
+    return Scene(
+        report.candidate.params, report.capital, report.profile.promotion.capital_steps, daily, trading
+    )  # fmt: skip
 
 
-def _stage_view(item: Evidence) -> dict[str, Any]:
+def _section(item: Evidence, report: ReportInput, scene: Scene, album: Album) -> dict[str, Any]:
+    """Everything in a stage's section; its figures go into the album."""
+    panel = _backtest_panel(report, scene) if item.stage is Stage.BACKTEST else build_panel(item, scene)
+    daily = scene.daily if item.stage is Stage.BACKTEST else None
     return {
-        "name": item.stage.value,
-        "verdict": item.verdict.value,
-        "error": item.details.get("error", ""),
-        "criteria": [_criterion_view(result) for result in item.results],
-        "window": item.details.get("window", {}),
-        "fingerprint": item.fingerprint,
-        "digest": item.digest,
-        "artefacts": dict(item.artefacts),
-        "measured_at": iso(item.measured_at),
+        **stage_view(item),
+        "check": item.stage in BATTERY,
+        "figures": [album.add(figure) for figure in panel.figures],
+        "tables": panel.tables,
+        "notes": panel.notes,
+        "links": [{"name": name, "href": report.artefacts_at + path} for name, path in _links(item, report)],
+        "findings": evidence_findings(item),
+        "symbols": symbol_rows(item) if item.stage is Stage.BACKTEST else [],
+        "books_agree": "books" in item.details and "error" not in item.details,
+        "not_modelled": item.details.get("not_modelled", ""),
+        "years": _year_rows(daily, report.capital) if daily is not None else [],
     }
 
 
-def _criterion_view(result: CriterionResult) -> dict[str, str]:
-    c, m = result.criterion, result.measurement
-    interval = ""
-    if m is not None and m.low is not None and m.high is not None:
-        interval = f"{format_metric(c.metric, m.low)} to {format_metric(c.metric, m.high)}"
+def _links(item: Evidence, report: ReportInput) -> list[tuple[str, str]]:
+    """Name and place of a stage's own pages. The page of the ladder points to the one with charts."""
+    if item.stage is Stage.BACKTEST and report.artefacts_at and report.daily is None:
+        return [("Equity, monthly returns and trades", FILE_NAME)]
+    return gate_links(item)
+
+
+def _backtest_panel(report: ReportInput, scene: Scene) -> Panel:
+    figures, tables = [], []
+    if scene.daily is not None:
+        figures.append(equity_figure(scene.daily, report.capital, held_equity(report.evidence)))
+    if report.trades is not None and len(report.trades):
+        figures.append(trades_figure(report.trades))
+        tables.append(trades_table(report.trades))
+    return Panel(tuple(figures), tuple(tables))
+
+
+def _year_rows(daily: DailyEquity, capital: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "year": row.year, "total": f"{row.total * 100:z,.1f}",
+            "months": [None if value is None else _month(value) for value in row.months],
+        }
+        for row in monthly_returns(daily, capital)
+    ]  # fmt: skip
+
+
+def _month(value: float) -> dict[str, str]:
     return {
-        "metric": c.metric, "meaning": METRICS[c.metric].meaning, "window": c.window,
-        "wanted": f"{c.op.value} {format_metric(c.metric, c.threshold)}",
-        "value": format_metric(c.metric, m.value if m is not None else None),
-        "interval": interval, "verdict": result.verdict.value, "reason": result.reason,
+        "text": f"{value * 100:z,.1f}", "sign": "up" if value > 0 else "down" if value < 0 else "",
+        "strength": f"{min(1.0, 0.15 + 0.85 * abs(value) / STRONG_MONTH):.2f}",
     }  # fmt: skip
-
-
-def _symbol_rows(evidence: Sequence[Evidence]) -> list[dict[str, str]]:
-    """The backtest's results symbol by symbol."""
-    return [
-        {
-            "symbol": symbol, "trades": f"{row['trades']:,}", "win_rate": format_metric("win_rate", row["win_rate"]),
-            "profit": format_metric("net_profit", row["net_profit_closed"]), "fees": format_metric("fees", row["fees"]),
-        }
-        for item in evidence
-        if item.stage is Stage.BACKTEST
-        for symbol, row in item.details.get("symbols", {}).items()
-    ]  # fmt: skip
-
-
-def _figures(evidence: Sequence[Evidence]) -> list[dict[str, str]]:
-    """Every measured metric with its interval, in the order of the metric list."""
-    measured: dict[str, Measurement] = {}
-    for item in evidence:
-        measured.update(item.metrics)
-    return [
-        {
-            "name": name, "meaning": METRICS[name].meaning, "value": format_metric(name, measured[name].value),
-            "interval": ""
-            if measured[name].low is None
-            else f"{format_metric(name, measured[name].low)} to {format_metric(name, measured[name].high)}",
-        }
-        for name in METRICS
-        if name in measured
-    ]  # fmt: skip
-
-
-def _equity_chart(report: ReportInput) -> LineChart | None:
-    if report.daily is None or not len(report.daily.equity):
-        return None
-    return line_chart(report.daily.day_ms, report.daily.equity, base=report.capital)
-
-
-def _drawdown_chart(report: ReportInput) -> LineChart | None:
-    if report.daily is None or not len(report.daily.equity):
-        return None
-    return line_chart(report.daily.day_ms, -report.daily.drawdown, percent=True, base=0.0)
-
-
-def _distribution(trades: Trades | None) -> Histogram | None:
-    """Net profit of each trade over the notional it entered with."""
-    if trades is None or not len(trades):
-        return None
-    return histogram(trades.pnl / (trades.quantity * trades.entry_price))

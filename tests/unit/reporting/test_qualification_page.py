@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,12 +21,12 @@ from include.domain.errors import ConfigurationError
 from include.domain.times import DAY_MS, to_ms
 from include.qualification.criterion import Measurement
 from include.qualification.evidence import Evidence, build_evidence
-from include.reporting.charts import histogram, line_chart, nice_ticks, tick_text
+from include.reporting.panels_performance import monthly_returns
 from include.reporting.qualification import (
     ReportInput,
     format_metric,
+    headline,
     issues,
-    monthly_returns,
     render_qualification,
     write_qualification,
 )
@@ -69,7 +71,7 @@ def page(*items: Evidence, with_backtest: bool = True) -> str:
 class Reader(HTMLParser):
     """Collects text and checks that every tag is closed."""
 
-    VOID = frozenset({"meta", "br", "line", "path", "rect", "link"})
+    VOID = frozenset({"meta", "br"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,8 +87,12 @@ class Reader(HTMLParser):
             assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in {"style", "script"}:
             self.text.append(data)
+
+
+def without_scripts(html: str) -> str:
+    return re.sub(r"<script.*?</script>", "", html, flags=re.DOTALL)
 
 
 def read(html: str) -> str:
@@ -96,29 +102,53 @@ def read(html: str) -> str:
     return " ".join(" ".join(reader.text).split())
 
 
+def gate() -> Evidence:
+    measured = {"history_days": 2_000.0, "completeness": 1.0, "quality": 1.0, "compatibility": 1.0,
+                "max_gap_minutes": 0.0, "max_jump": 0.01}  # fmt: skip
+    return build_evidence(
+        candidate=CANDIDATE, stage=Stage.DATA_GATE, profile=PROFILE, fingerprint="d" * 64, measured_at=NOW,
+        metrics={name: Measurement(value) for name, value in measured.items()}, synthetic=True,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("item", "headline"),
+    ("items", "words"),
     [
-        (evidence(), "page: QUALIFIES"),
-        (evidence(win_rate=Measurement(0.5, 0.4, 0.6, 1_000)), "page: DOES NOT QUALIFY"),
-        (evidence(sharpe=Measurement(None)), "page: INCONCLUSIVE"),
-        (evidence(error="books disagree"), "page: ERROR"),
+        ([gate(), evidence()], "page: QUALIFIES"),
+        ([evidence()], "page: PASSES SO FAR"),
+        ([gate(), evidence(win_rate=Measurement(0.5, 0.4, 0.6, 1_000))], "page: DOES NOT QUALIFY"),
+        ([gate(), evidence(sharpe=Measurement(None))], "page: INCONCLUSIVE"),
+        ([gate(), evidence(error="books disagree")], "page: ERROR"),
+        ([], "page: INCONCLUSIVE"),
     ],
-    ids=["pass", "fail", "inconclusive", "error"],
+    ids=["pass", "a demanded stage not measured", "fail", "inconclusive", "error", "nothing"],
 )
-def test_the_verdict_comes_first(item: Evidence, headline: str) -> None:
-    text = read(page(item))
-    assert headline in text
-    assert text.index(headline) < text.index("Criterion")
+def test_the_verdict_comes_first(items: list[Evidence], words: str) -> None:
+    text = read(page(*items))
+    assert words in text
+    assert text.index(words) < text.index("What was measured")
+    assert words.removeprefix("page: ") in headline(items, PROFILE)
 
 
-def test_every_issue_is_listed_with_threshold_and_value() -> None:
+def test_every_issue_is_listed_under_its_stage_with_threshold_and_value() -> None:
     failing = evidence(win_rate=Measurement(0.5, 0.4, 0.6, 1_000), error="books disagree")
     text = read(page(failing))
     for issue in issues([failing]):
-        assert issue in text
-    assert "BACKTEST: books disagree" in text
-    assert ">= 93.00 %" in text and "50.00 %" in text and "40.00 % to 60.00 %" in text
+        stage, reason = issue.split(": ", 1)
+        assert stage == "BACKTEST" and reason in text
+    assert "The measurement broke: books disagree" in text
+    assert "≥ 93.00 %, 100 samples" in text and "50.00 %" in text and "40.00 % to 60.00 %" in text
+
+
+def test_what_the_profile_still_demands_is_named() -> None:
+    assert "Not measured yet: Data gate, Simulation." in read(page(evidence()))
+    assert "Not measured yet: Simulation." in read(page(gate(), evidence()))
+
+
+def test_every_link_within_the_page_leads_somewhere() -> None:
+    html = without_scripts(page(gate(), evidence(win_rate=Measurement(0.5, 0.4, 0.6, 1_000))))
+    for target in re.findall(r'href="#([^"]+)"', html):
+        assert f'id="{target}"' in html
 
 
 def test_synthetic_data_is_said_where_the_result_is_and_only_then() -> None:
@@ -134,10 +164,16 @@ def test_digests_fingerprint_and_the_command_to_reproduce_are_shown() -> None:
     assert "airlock qualify page --profile five-year" in text
 
 
-def test_the_page_fetches_nothing_and_runs_no_script() -> None:
+def test_the_page_fetches_nothing_and_runs_only_the_scripts_that_its_policy_names() -> None:
     html = page(evidence())
-    assert not re.search(r"<script|<link|<img|@import|url\(|https?://", html)
-    assert len(html) < 200_000
+    assert not re.search(r"<link|<img|<iframe|@import|url\(|https?://| src=", without_scripts(html))
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', html)
+    assert policy and "default-src &#39;none&#39;" in policy[1] and "http" not in policy[1]
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(scripts) == 2
+    for script in scripts:
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in policy[1]
+    assert len(html) < 7_000_000
 
 
 def test_text_from_outside_is_escaped() -> None:
@@ -147,8 +183,15 @@ def test_text_from_outside_is_escaped() -> None:
 
 def test_without_a_backtest_the_charts_are_left_out() -> None:
     html = page(evidence(error="strategy broke"), with_backtest=False)
-    assert "<svg" not in html
+    assert "<script" not in html and "script-src &#39;none&#39;" in html
+    assert len(html) < 100_000
     read(html)
+
+
+def test_a_page_of_the_ladder_points_to_the_one_with_the_charts() -> None:
+    report = ReportInput(CANDIDATE, PROFILE, [evidence()], NOW, "airlock qualify page", 1_000.0)
+    assert 'href="../qualification.html"' in render_qualification(replace(report, artefacts_at="../"))
+    assert "qualification.html" not in render_qualification(report)
 
 
 def test_the_file_is_written_whole(tmp_path: Path) -> None:
@@ -166,6 +209,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_qualification(report, blocked)
 
 
+def test_a_month_cannot_lose_more_than_everything_and_nothing_follows_it() -> None:
+    series = daily(100)
+    series.equity[60:] = -500.0
+    months = [m for row in reversed(monthly_returns(series, 1_000.0)) for m in row.months if m is not None]
+    assert min(months) == months[-1] == -1.0
+
+
 def test_monthly_returns_chain_to_the_whole() -> None:
     series = daily()
     rows = monthly_returns(series, 1_000.0)
@@ -175,41 +225,11 @@ def test_monthly_returns_chain_to_the_whole() -> None:
     assert np.prod([1 + row.total for row in rows]) == pytest.approx(series.equity[-1] / 1_000.0)
 
 
-def test_thinning_keeps_the_extremes() -> None:
-    values = np.zeros(5_000)
-    values[1_234], values[4_321] = 7.0, -3.0
-    chart = line_chart(np.arange(5_000, dtype=np.int64) * DAY_MS, values)
-    heights = [float(point.split(",")[1]) for point in chart.line.removeprefix("M").split("L")]
-    top, bottom = (100 - label.position for label in (chart.y_labels[-1], chart.y_labels[0]))
-    assert len(heights) < 1_300
-    assert min(heights) < 100 - bottom and max(heights) > 100 - top
-    assert all(0 <= height <= 100 for height in heights)
-
-
-@pytest.mark.parametrize("value", [0.0, 5.0, -2.0])
-def test_a_flat_curve_still_has_an_axis(value: float) -> None:
-    chart = line_chart(np.arange(3, dtype=np.int64) * DAY_MS, np.full(3, value))
-    assert len({label.text for label in chart.y_labels}) >= 2
-
-
-def test_a_histogram_counts_every_trade() -> None:
-    bars = histogram(np.concatenate((np.linspace(-0.01, 0.01, 1_000), [5.0])))
-    counts = [int(b.title.rsplit(": ")[1].split()[0].replace(",", "")) for b in bars.bins]
-    assert sum(counts) == 1_001
-
-
-def test_ticks_are_round_and_cover_the_range() -> None:
-    for low, high in ((0.0, 1.0), (-0.38, 0.0), (800_000.0, 9_020_453.0), (3.0, 3.0)):
-        ticks = nice_ticks(low, high)
-        assert ticks[0] <= low and ticks[-1] >= high * (1 - 1e-12) and 2 <= len(ticks) <= 7
-    assert [tick_text(v) for v in (0, 1_500, 2.5e6, -3e9)] == ["0", "1.5 k", "2.5 M", "-3 G"]
-    assert tick_text(-0.25, percent=True) == "-25 %"
-
-
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [("win_rate", 0.9312, "93.12 %"), ("net_profit", 1234.5, "1,234.50"), ("trades", 1234.0, "1,234"),
-     ("sharpe", None, "–"), ("sharpe", 1.005, "1.00"), ("max_gap_minutes", 2.5, "2.5")],
+     ("sharpe", None, "–"), ("sharpe", 1.005, "1.00"), ("max_gap_minutes", 2.5, "2.5"),
+     ("history_days", 730.0, "730"), ("history_days", 7.25, "7.25")],
 )  # fmt: skip
 def test_metrics_are_shown_in_their_unit(name: str, value: float | None, text: str) -> None:
     assert format_metric(name, value) == text
