@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from include.commands import audit, data, database, exchange, qualify, report, stack, trading
+from include.commands import audit, data, database, exchange, new, node, qualify, report, stack, trading
 from include.domain.errors import AirlockError
 
 app = typer.Typer(
@@ -24,7 +24,19 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")
-for module in (qualify, exchange, trading, stack, database):
+
+
+@app.callback()
+def prepare() -> None:
+    """Takes a trading strategy from a backtest to production money, one gate at a time."""
+    from include.config.settings import load_settings
+
+    folder = str(load_settings().strategies_root)
+    if folder not in sys.path:
+        sys.path.append(folder)  # last, so that nothing of a user's own hides a module of ours
+
+
+for module in (qualify, new, exchange, node, trading, stack, database):
     app.registered_commands.extend(module.app.registered_commands)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ def product_environment(settings: Settings, *, exchange_url: str) -> dict[str, s
         "AIRLOCK_HOME": str(settings.home),
         "AIRLOCK_EXCHANGE_URL": exchange_url,
         "AIRLOCK_REPORT_TIME_ZONE": settings.report_time_zone,
-        "PYTHONPATH": str(PROJECT_ROOT),
+        "PYTHONPATH": os.pathsep.join((str(PROJECT_ROOT), str(settings.strategies_root))),
         "PYTHONUNBUFFERED": "1",
         # Two cores are shared by a dozen processes; idle arithmetic threads only cost memory.
         "OMP_NUM_THREADS": "2",
