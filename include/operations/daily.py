@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from include import bootstrap
 from include.config.settings import Settings
+from include.domain.instruments import base_venue
 from include.reporting.daily import DailyReport, build_daily_report, day_bounds
 from include.reporting.daily_page import daily_notice, write_daily
 
@@ -31,7 +32,7 @@ def make_daily_report(settings: Settings, day: date, *, now: datetime) -> tuple[
     facts = bootstrap.venue_facts()
     report = build_daily_report(
         bootstrap.open_ledger(settings), day, now=now, zone=settings.report_time_zone,
-        is_synthetic=lambda venue: venue in facts and facts[venue].synthetic,
+        is_synthetic=lambda venue: base_venue(venue) in facts and facts[base_venue(venue)].synthetic,
     )  # fmt: skip
     return report, write_daily(report, settings.reports)
 

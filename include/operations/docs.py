@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from include.config.settings import PROJECT_ROOT, SECRET_FIELDS, Settings
 from include.domain.lifecycle import DEPLOYMENT_TRANSITIONS, ORDER_TRANSITIONS
-from include.domain.reason_codes import DataRule, RiskCode, SignOffCode
+from include.domain.reason_codes import DataRule, FeedCode, RiskCode, SampleCode, SignOffCode
 from include.qualification.metrics import METRICS
 from include.qualification.verdict import EFFECTS, EXIT_CODES, WORSENING
 
@@ -22,7 +22,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _codes(enum: type[RiskCode] | type[DataRule] | type[SignOffCode]) -> str:
+def _codes(enum: type[RiskCode] | type[DataRule] | type[SignOffCode] | type[SampleCode] | type[FeedCode]) -> str:
     return _table(("Code", "Meaning"), ((f"`{code.value}`", code.description) for code in enum))
 
 
@@ -57,7 +57,9 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         ),
         "risk-codes": lambda: _codes(RiskCode),
         "data-rules": lambda: _codes(DataRule),
+        "feed-codes": lambda: _codes(FeedCode),
         "sign-off-codes": lambda: _codes(SignOffCode),
+        "sample-codes": lambda: _codes(SampleCode),
         "order-transitions": lambda: _transitions(ORDER_TRANSITIONS),  # type: ignore[arg-type]
         "deployment-transitions": lambda: _transitions(DEPLOYMENT_TRANSITIONS),  # type: ignore[arg-type]
         "settings": _settings,
