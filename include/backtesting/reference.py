@@ -20,7 +20,7 @@ from include.domain.times import Timeframe
 
 CENT = 0.01
 _CUSHION = 10
-"""The reference starts with this many times the capital, so that it never refuses a fill for want of cash."""
+"""The reference starts with this many times the cash that is ever needed, so that it never refuses a fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def reference_symbol(
     price[row_of_fill] = fills.price
     maker, taker = fills.instrument.maker_fee_rate, fills.instrument.taker_fee_rate
     rate[row_of_fill] = np.where(fills.maker, float(maker), float(taker))
-    cash = _CUSHION * capital
+    cash = _CUSHION * (capital + _most_cash_out(fills))
     portfolio = vbt.Portfolio.from_orders(
         pd.Series(close[bar_of_row], index=index), size=size, price=price, fees=np.nan_to_num(rate),
         size_type="amount", direction="both", init_cash=cash, raise_reject=True, freq=timeframe.delta,
@@ -97,6 +97,12 @@ def reference_symbol(
     del portfolio, closed
     gc.collect(1)  # a portfolio's caches refer back to it: 0.2 GB a symbol that nobody would free for long
     return books
+
+
+def _most_cash_out(fills: Fills) -> float:
+    """Most money that the fills have taken out of the account: a candidate may lose many times its capital."""
+    paid = np.cumsum(fills.side * fills.quantity * fills.price + fills.fee)
+    return float(paid.max(initial=0.0))
 
 
 def reference_books(parts: list[SymbolBooks], total: ProfitCurve, capital: float) -> Books:

@@ -57,6 +57,18 @@ def test_a_run_without_fills_and_one_with_an_open_position_agree_too(churned: tu
         assert differences(*both(bars, replace(fills, **cut))) == ()
 
 
+def test_a_candidate_that_loses_many_times_its_capital_is_accounted_to_the_end(churned: tuple[Bars, Fills]) -> None:
+    bars, fills = churned
+    dear = replace(
+        fills,
+        fee=fills.fee * 200,
+        instrument=replace(fills.instrument, maker_fee_rate=Decimal("0.04"), taker_fee_rate=Decimal("0.08")),
+    )
+    ours, theirs = both(bars, dear)
+    assert ours.final_equity < -10 * CAPITAL
+    assert differences(ours, theirs) == ()
+
+
 @pytest.mark.parametrize(
     ("field", "row", "change"),
     [("fee", 10, 0.02), ("price", 10, 0.1), ("fee", 10, -1.0)],
