@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
@@ -113,12 +113,6 @@ def window_of(market: Market) -> tuple[datetime, datetime]:
     """First tradable open time and the end of the last bar over all symbols."""
     last = max(bars.last + bars.timeframe.delta for bars in market.histories)
     return market.start, last
-
-
-def midnight_after(moment: datetime) -> datetime:
-    """The moment itself when it is midnight UTC, the next one otherwise."""
-    floor = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    return floor if floor == moment else floor + timedelta(days=1)
 
 
 def _cut(bars: Bars, start: datetime, end: datetime, warmup: int) -> Bars:

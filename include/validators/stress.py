@@ -112,9 +112,7 @@ def stress(
     calm = [_profit(_run(strategy, market, start, capital)) for start in starts]
     results = []
     for name, scenario in SCENARIOS.items():
-        runs = [
-            _run(strategy, market, start, capital, scenario) for start in starts
-        ]  # fmt: skip
+        runs = [_run(strategy, market, start, capital, scenario) for start in starts]
         if runs:
             results.append(_result(name, scenario, starts, runs, calm, float(capital)))
         progress(len(results) / len(SCENARIOS), name)

@@ -84,7 +84,7 @@ class WalkForward:
 
     @property
     def efficiency(self) -> float | None:
-        """Mean daily return out of sample over the mean in training, both by fold; None without profit in training.
+        """Sharpe ratios out of sample over those in training, each summed over the folds; None without profit there.
 
         Pardo's walk-forward efficiency with Sharpe ratios in the place of annual profits, so that a fold with little
         risk counts like one with much.
