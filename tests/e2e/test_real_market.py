@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 MINUTE = Timeframe.parse("1m")
 BEGIN, SEEN, END = "2022-01-01", "2023-12-01", "2024-01-01"
 MINUTES_OF_TWO_YEARS = 1_051_200
+REPLAYED, DAYS = datetime(2023, 12, 1, tzinfo=UTC), 10
 CENT = Decimal("0.01")
 
 
@@ -203,7 +204,7 @@ def test_a_refused_candidate_does_not_reach_the_simulation(
         )  # fmt: skip
 
 
-def test_december_2023_through_engine_and_exchange_reconciles_to_the_cent(
+def test_ten_days_of_december_2023_through_engine_and_exchange_reconciles_to_the_cent(
     imported: Path, settings: Settings, ledger: Ledger, candidate_file: Path, bookkeeping: Path
 ) -> None:
     from include.stages.backtest import run_backtest
@@ -222,7 +223,7 @@ def test_december_2023_through_engine_and_exchange_reconciles_to_the_cent(
         work.evidence.record(backtest)
         work.commit()
     deployment = start_simulation(
-        ledger, candidate, profile, lake, start=datetime(2023, 12, 1, tzinfo=UTC), days=31, session_key="december",
+        ledger, candidate, profile, lake, start=REPLAYED, days=DAYS, session_key="december",
         by="test", now=datetime.now(UTC),
     )  # fmt: skip
 
@@ -245,16 +246,16 @@ def test_december_2023_through_engine_and_exchange_reconciles_to_the_cent(
     for fill in fills:
         cash -= fill.side.sign * fill.quantity * fill.price + fill.fee
         held[fill.symbol] += fill.side.sign * fill.quantity
-    last_day = (datetime(2023, 12, 31, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC))
-    last = {symbol: lake.bars(VENUE, symbol, MINUTE, *last_day).close[-1] for symbol in SYMBOLS}
+    end = REPLAYED + timedelta(days=DAYS)
+    last = {symbol: lake.bars(VENUE, symbol, MINUTE, end - timedelta(days=1), end).close[-1] for symbol in SYMBOLS}
     worth = sum((held[s] * to_decimal(last[s], lake.instrument(VENUE, s).tick_size) for s in SYMBOLS), Decimal(0))
     assert fills
     assert abs(cash + worth - points[-1].equity) < CENT, "cash, positions and fees do not explain the equity"
-    assert len(points) == 31 * 24 * 60
+    assert len(points) == DAYS * 24 * 60
     assert evidence.stage is Stage.SIMULATION
     assert "error" not in evidence.details, evidence.details.get("error")
     assert evidence.metrics["trade_parity"].value == 1.0, "the engine traded otherwise than the backtest on these bars"
-    assert all(datetime(2023, 12, 1, tzinfo=UTC) <= f.filled_at < datetime(2024, 1, 1, tzinfo=UTC) for f in fills)
+    assert all(REPLAYED <= fill.filled_at < end for fill in fills)
 
 
 def status_of(ledger: Ledger, deployment_id: str) -> str:
