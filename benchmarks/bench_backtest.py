@@ -25,7 +25,8 @@ from typing import Any
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BUDGETS = {("stage", "cold_secs"): 20.0, ("stage", "warm_secs"): 4.0, ("stage", "peak_gb"): 3.0}
-FAST, SLOW = 30, 120
+FAST, SLOW, WEIGHT = 30, 120, 0.02
+"""Small enough that the losses of five years end no symbol, since vectorbt is given endless cash."""
 REPEATS = 3
 
 
@@ -61,7 +62,9 @@ def stage(folder: Path, days: int) -> None:
 
 
 def ours(folder: Path, days: int) -> None:
-    """What the peer does and no more: load, signals, simulation, metrics."""
+    """What the peer does and no more: load, signals, simulation, metrics. The next symbol is loaded meanwhile."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from include.backtesting.equity import profit_curve, total_profit
     from include.backtesting.kernel import simulate
     from include.backtesting.metrics import Account, measure_trading
@@ -70,14 +73,17 @@ def ours(folder: Path, days: int) -> None:
     from include.strategies.trend import MovingAverageTrend
 
     lake, total, parts, fees, notional, rows = _lake(folder), None, [], 0.0, 0.0, 0
-    strategy = MovingAverageTrend(fast=FAST, slow=SLOW, weight=0.1)
-    for symbol in SYMBOLS:
-        bars = lake.bars(VENUE, symbol, TIMEFRAME, *_window(days))
-        fills = simulate(bars, strategy.signals(bars), lake.instrument(VENUE, symbol), Decimal(160_000))
-        parts.append(trades_of(fills))
-        total = total_profit(total, profit_curve(bars, fills))
-        fees, notional = fees + fills.fee.sum(), notional + (fills.quantity * fills.price).sum()
-        rows += len(bars)
+    strategy = MovingAverageTrend(fast=FAST, slow=SLOW, weight=WEIGHT)
+    with ThreadPoolExecutor(1) as loader:
+        jobs = (loader.submit(lake.bars, VENUE, symbol, TIMEFRAME, *_window(days)) for symbol in SYMBOLS)
+        following = next(jobs)
+        for symbol in SYMBOLS:
+            bars, following = following.result(), next(jobs, following)
+            fills = simulate(bars, strategy.signals(bars), lake.instrument(VENUE, symbol), Decimal(160_000))
+            parts.append(trades_of(fills))
+            total = total_profit(total, profit_curve(bars, fills))
+            fees, notional = fees + fills.fee.sum(), notional + fills.notional
+            rows += len(bars)
     assert total is not None
     measure_trading(Account(800_000.0, TIMEFRAME, merge_trades(parts), total, rows, float(notional), float(fees)))
 
@@ -103,8 +109,8 @@ def peer(folder: Path, days: int) -> None:
         below = averages[0] < averages[1]
         up, down = np.append(False, above[:-1]), np.append(False, below[:-1])
         portfolio = vbt.Portfolio.from_signals(
-            close, entries=up, short_entries=down, price=bars.open, size=16_000.0, size_type="value", fees=0.0004,
-            slippage=0.0001, init_cash=1e9, accumulate=False, freq="1min",
+            close, entries=up, short_entries=down, price=bars.open, size=160_000.0 * WEIGHT, size_type="value",
+            fees=0.0004, slippage=0.0001, init_cash=1e9, accumulate=False, freq="1min",
         )  # fmt: skip
         trades = portfolio.trades
         daily = portfolio.value().resample("1D").last().vbt.returns(freq="1D", year_freq="365 days")

@@ -92,16 +92,20 @@ def optimal_block_length(values: FloatArray) -> float:
     deviations = scaled - scaled.mean()
     run = max(5, int(math.log10(n)))  # so many small autocorrelations in a row end the search
     longest = min(math.ceil(math.sqrt(n)) + run, n - 2)
-    lags = range(longest + 1)
-    covariance = np.array([deviations[k:] @ deviations[: n - k] for k in lags]) / n
     squares = np.cumsum(deviations**2)
-    # Each lag is scaled by the values that take part; the reference leaves one more out on either side.
-    scale = np.array([math.sqrt((squares[-1] - squares[k]) * squares[n - k - 2]) for k in lags])
-    small = np.abs(covariance) * n < 2 * math.sqrt(math.log10(n) / n) * scale
-    ends = [k - run for k in range(run, longest + 1) if small[k - run : k].all()]
-    bandwidth = min(2 * max(ends[0], 1), longest) if ends else longest
-    k = np.arange(1, bandwidth + 1)
-    weighted = 2 * np.minimum(1.0, 2 * (1 - k / bandwidth)) * covariance[1 : bandwidth + 1]
+    covariance: list[float] = []
+    in_a_row, needed = 0, longest
+    while len(covariance) <= needed:  # mostly a few lags of hundreds, each a pass over all values
+        lag = len(covariance)
+        covariance.append(float(deviations[lag:] @ deviations[: n - lag]) / n)
+        # Each lag is scaled by the values that take part; the reference leaves one more out on either side.
+        scale = math.sqrt((squares[-1] - squares[lag]) * squares[n - lag - 2])
+        small = abs(covariance[lag]) * n < 2 * math.sqrt(math.log10(n) / n) * scale
+        in_a_row = in_a_row + 1 if small else 0
+        if in_a_row == run and needed == longest and lag < longest:
+            needed = min(2 * max(lag + 1 - run, 1), longest)
+    k = np.arange(1, needed + 1)
+    weighted = 2 * np.minimum(1.0, 2 * (1 - k / needed)) * np.array(covariance[1 : needed + 1])
     variance = float(covariance[0] + weighted.sum())
     if variance == 0:
         return 1.0

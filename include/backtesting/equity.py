@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from include.backtesting.kernel import Fills
+from include.backtesting.fills import Fills
 from include.domain.bars import Bars, FloatArray, IntArray
 from include.domain.times import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
 class ProfitCurve:
-    """Net profit of one symbol (cash flow less fees plus value of the position) after each bar's close.
+    """Net profit of one symbol (cash flow less fees and funding plus value of the position) after each bar's close.
 
     Attributes:
         open_time: shape (n,), open times of the bars, epoch milliseconds UTC.
@@ -45,9 +45,9 @@ class DailyEquity:
 
 def profit_curve(bars: Bars, fills: Fills) -> ProfitCurve:
     """Value one symbol's fills at every close. Fills must lie on these bars."""
-    flow = fills.side * fills.quantity * fills.price + fills.fee
+    bar, lots, flow = _flows(fills)
     lot_num, lot_den = fills.instrument.lot_size.as_integer_ratio()
-    profit, exposed = _accumulate(bars.close, fills.bar_index, fills.side * fills.lots, flow, lot_num / lot_den)
+    profit, exposed = _accumulate(bars.close, bar, lots, flow, lot_num / lot_den)
     return ProfitCurve(bars.open_time, profit, exposed)
 
 
@@ -57,12 +57,24 @@ def profit_at(bars: Bars, fills: Fills, rows: IntArray) -> FloatArray:
     Args:
         rows: shape (k,), not decreasing; -1 for a time before the first bar, where nothing is gained yet.
     """
-    flow = fills.side * fills.quantity * fills.price + fills.fee
+    bar, lots, flow = _flows(fills)
     lot_num, lot_den = fills.instrument.lot_size.as_integer_ratio()
-    profit: FloatArray = _value_at(
-        bars.close, fills.bar_index, fills.side * fills.lots, flow, lot_num / lot_den, rows
-    )  # fmt: skip
+    profit: FloatArray = _value_at(bars.close, bar, lots, flow, lot_num / lot_den, rows)
     return profit
+
+
+def _flows(fills: Fills) -> tuple[IntArray, IntArray, FloatArray]:
+    """Everything that moves money, in order: row of the bar, lots bought (signed), money paid."""
+    bar, lots = fills.bar_index, fills.side * fills.lots
+    flow = fills.side * fills.quantity * fills.price + fills.fee
+    if not len(fills.funding_index):
+        return bar, lots, flow
+    order = np.argsort(np.concatenate((fills.funding_index, bar)), kind="stable")  # funding before fills of its bar
+    return (
+        np.concatenate((fills.funding_index, bar))[order],
+        np.concatenate((np.zeros_like(fills.funding_index), lots))[order],
+        np.concatenate((fills.funding_paid, flow))[order],
+    )
 
 
 def total_profit(total: ProfitCurve | None, part: ProfitCurve) -> ProfitCurve:

@@ -30,7 +30,8 @@ RECENT_DAYS = 30
 class Account:
     """What a run did, ready to be measured.
 
-    `turnover` is the traded notional and `exposed_bars`/`bars` are summed over the symbols.
+    `turnover` is the traded notional and `exposed_bars`/`bars` are summed over the symbols. `funding` (paid, quote
+    currency) and `liquidations` are None where whoever ran it does not know them.
     """
 
     capital: float
@@ -40,6 +41,8 @@ class Account:
     bars: int
     notional: float
     fees: float
+    funding: float | None = None
+    liquidations: int | None = None
 
 
 def measure_trading(account: Account, *, seed: int = 0) -> Mapping[str, Measurement]:
@@ -144,6 +147,8 @@ def _equity_metrics(account: Account, daily: DailyEquity, intervals: DailyInterv
         "exposure": Measurement(_ratio(account.curve.exposed_bars, account.bars), samples=account.bars),
         "turnover": Measurement(account.notional / capital, samples=len(account.trades)),
         "fees": Measurement(account.fees, samples=len(account.trades)),
+        "funding": Measurement(account.funding, samples=len(account.trades)),
+        "liquidations": Measurement(account.liquidations, samples=len(account.trades)),
         "daily_return_mean": _bounded(mean, intervals.mean, days),
     }
 

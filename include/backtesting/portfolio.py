@@ -10,6 +10,7 @@ from decimal import Decimal
 import numpy as np
 
 from include.backtesting.equity import DailyEquity, ProfitCurve, daily_equity, profit_curve, total_profit
+from include.backtesting.fills import Fills
 from include.backtesting.metrics import daily_returns
 from include.backtesting.run import run_symbol
 from include.backtesting.trades import Trades, merge_trades, trades_of
@@ -55,7 +56,8 @@ class PortfolioRun:
 
     Attributes:
         capital: quote currency, split equally over the symbols.
-        fees, notional: paid and traded, quote currency.
+        fees, notional, funding: paid, traded and paid (negative: received), quote currency.
+        liquidations: positions that the exchange closed.
     """
 
     capital: float
@@ -63,6 +65,8 @@ class PortfolioRun:
     curve: ProfitCurve
     fees: float
     notional: float
+    funding: float = 0.0
+    liquidations: int = 0
 
     @property
     def daily(self) -> DailyEquity:
@@ -83,9 +87,14 @@ def load_market(market_data: MarketData, candidate: Candidate, start: datetime, 
     first = start - warmup * candidate.timeframe.delta
     return Market(
         tuple(market_data.bars(candidate.venue, s, candidate.timeframe, first, end) for s in candidate.symbols),
-        tuple(market_data.instrument(candidate.venue, symbol) for symbol in candidate.symbols),
+        tuple(candidate_instrument(market_data, candidate, symbol) for symbol in candidate.symbols),
         start,
     )
+
+
+def candidate_instrument(market_data: MarketData, candidate: Candidate, symbol: str) -> Instrument:
+    """What the venue fixes about a symbol, under the candidate's spelling and at the leverage its account is set to."""
+    return replace(market_data.instrument(candidate.venue, symbol), symbol=symbol, leverage=candidate.leverage)
 
 
 def run_portfolio(strategy: Strategy, market: Market, capital: Decimal) -> PortfolioRun:
@@ -97,16 +106,19 @@ def run_portfolio(strategy: Strategy, market: Market, capital: Decimal) -> Portf
     allocation = symbol_allocation(capital, len(market.histories))
     parts: list[Trades] = []
     total: ProfitCurve | None = None
-    fees = notional = 0.0
+    runs: list[Fills] = []
     for history, instrument in zip(market.histories, market.instruments, strict=True):
         run = run_symbol(strategy, history, market.start, instrument, allocation)
         total = total_profit(total, profit_curve(run.bars, run.fills))
         parts.append(trades_of(run.fills))
-        fees += float(run.fills.fee.sum())
-        notional += float((run.fills.quantity * run.fills.price).sum())
+        runs.append(run.fills)
     if total is None:
         raise DataError("a market without symbols cannot be traded")
-    return PortfolioRun(float(capital), merge_trades(parts), total, fees, notional)
+    return PortfolioRun(
+        float(capital), merge_trades(parts), total, fees=sum(float(fills.fee.sum()) for fills in runs),
+        notional=sum(fills.notional for fills in runs), funding=sum(float(f.funding_paid.sum()) for f in runs),
+        liquidations=sum(fills.liquidations for fills in runs),
+    )  # fmt: skip
 
 
 def window_of(market: Market) -> tuple[datetime, datetime]:

@@ -1,7 +1,9 @@
 """The reference account: vectorbt keeps the books of the same fills, independently of ours.
 
-Both sides get only bars and fills; cash, positions, fees, trades and equity are computed twice. A difference means that
-one of them is wrong, so the backtest stage turns it into an ERROR and never into a verdict on the strategy.
+Both sides get only bars, fills and funding payments; cash, positions, fees, trades and equity are computed twice. A
+difference means that one of them is wrong, so the backtest stage turns it into an ERROR and never into a verdict on the
+strategy. vectorbt knows no funding: it is taken off its cash and its positions here, position by position. A
+liquidation's fee it takes as the fee of that order.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.backtesting.equity import ProfitCurve, falls
-from include.backtesting.kernel import Fills
+from include.backtesting.fills import LIQUIDATION, Fills
 from include.backtesting.trades import Trades
 from include.domain.bars import FloatArray, IntArray
 from include.domain.times import Timeframe
@@ -81,15 +83,22 @@ def reference_symbol(
     size[row_of_fill] = fills.side * fills.quantity
     price[row_of_fill] = fills.price
     maker, taker = fills.instrument.maker_fee_rate, fills.instrument.taker_fee_rate
+    liquidated = fills.purpose == LIQUIDATION
     rate[row_of_fill] = np.where(fills.maker, float(maker), float(taker))
+    rate[row_of_fill[liquidated]] = float(taker + fills.instrument.liquidation_fee_rate)
     cash = _CUSHION * (capital + _most_cash_out(fills))
     portfolio = vbt.Portfolio.from_orders(
         pd.Series(close[bar_of_row], index=index), size=size, price=price, fees=np.nan_to_num(rate),
         size_type="amount", direction="both", init_cash=cash, raise_reject=True, freq=timeframe.delta,
     )  # fmt: skip
     closed = portfolio.positions.closed
-    pnl: FloatArray = closed.pnl.values
-    value: FloatArray = portfolio.value().to_numpy()[last_row]
+    paid = np.zeros(len(close))
+    np.add.at(paid, fills.funding_index, fills.funding_paid)
+    paid = np.cumsum(paid)
+    records = closed.records
+    opened, ended = (bar_of_row[records[name].to_numpy()] for name in ("entry_idx", "exit_idx"))
+    pnl: FloatArray = closed.pnl.values - (paid[ended] - paid[opened])  # what is due at its first open, it does not pay
+    value: FloatArray = portfolio.value().to_numpy()[last_row] - paid
     books = SymbolBooks(
         len(pnl), int(np.count_nonzero(pnl > 0)), float(portfolio.orders.fees.values.sum()),
         ProfitCurve(open_time, value - cash, 0),
@@ -101,7 +110,7 @@ def reference_symbol(
 
 def _most_cash_out(fills: Fills) -> float:
     """Most money that the fills have taken out of the account: a candidate may lose many times its capital."""
-    paid = np.cumsum(fills.side * fills.quantity * fills.price + fills.fee)
+    paid = np.cumsum(fills.side * fills.quantity * fills.price + fills.fee)  # funding is not in vectorbt's cash
     return float(paid.max(initial=0.0))
 
 

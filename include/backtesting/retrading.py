@@ -6,14 +6,14 @@ trades only, so they take those straight from the fills: the same floats in a fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
 
 from include.backtesting.equity import profit_at
-from include.backtesting.kernel import simulate
+from include.backtesting.kernel import Fills, simulate
 from include.backtesting.metrics import returns_of
 from include.backtesting.portfolio import Market
 from include.backtesting.run import Decisions, decide, refuse_impossible
@@ -84,11 +84,17 @@ class Retrading:
         for history in self._market.histories:
             yield decide(strategy, history, self._market.start)
 
-    def trade(self, decisions: Iterable[Decisions], instruments: Sequence[Instrument] = ()) -> Outcome:
+    def trade(
+        self,
+        decisions: Iterable[Decisions],
+        instruments: Sequence[Instrument] = (),
+        change: Callable[[Fills], Fills] | None = None,
+    ) -> Outcome:
         """Trade decisions of every symbol from flat by the fill rule, exactly as `run_portfolio`.
 
         Args:
             instruments: instead of the market's own, for example at other costs.
+            change: applied to each symbol's fills, in the order of the market, before they are valued.
         """
         profit: FloatArray = np.zeros(len(self.day_ms))
         trades = 0
@@ -96,6 +102,7 @@ class Retrading:
             decisions, instruments or self._market.instruments, self._day_ends, strict=True
         ):
             fills = simulate(made.bars, made.wanted, instrument, self._allocation)
+            fills = fills if change is None else change(fills)
             profit += profit_at(made.bars, fills, ends)
             trades += closed_trades(fills)
         return Outcome(self._capital, profit, trades)

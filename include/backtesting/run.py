@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
 
-from include.backtesting.kernel import Fills, simulate
+from include.backtesting.fills import Fills
+from include.backtesting.kernel import simulate
 from include.domain.bars import Bars, Signals
 from include.domain.errors import DataError
 from include.domain.instruments import Instrument
@@ -79,11 +80,10 @@ def decide(strategy: Strategy, history: Bars, start: datetime) -> Decisions:
     if first == len(history):
         raise DataError(f"{history.symbol}: no bars from {start.isoformat()} on")
     signals = checked_signals(strategy, history)
-    target = signals.target[first:]
+    wanted = signals.window(first, len(history))
     if unready := max(0, strategy.warmup - 1 - first):
-        target = target.copy()
-        target[:unready] = np.nan
-    wanted = Signals(target, signals.weight[first:], signals.stop[first:], signals.take_profit[first:])
+        wanted = replace(wanted, target=wanted.target.copy())
+        wanted.target[:unready] = np.nan
     return Decisions(history, signals, history.window(first, len(history)), wanted)
 
 

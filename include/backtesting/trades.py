@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from include.backtesting.kernel import ByteArray, Fills
+from include.backtesting.fills import ByteArray, Fills
 from include.domain.bars import FloatArray, IntArray
 from include.domain.instruments import Instrument
-from include.domain.orders import Fill
+from include.domain.orders import Fill, FundingPayment
 from include.domain.times import to_ms
 
 
@@ -28,8 +28,9 @@ class Trades:
         quantity: base currency entered.
         entry_price, exit_price: volume-weighted over the fills on that side, quote currency.
         fees: of all fills, quote currency.
-        pnl: net of fees, quote currency.
+        pnl: net of fees and funding, quote currency.
         open_trades: positions still open after the last fill; in no other column.
+        funding: paid (negative: received) while the position was held, quote currency; zeros where none is given.
     """
 
     symbols: tuple[str, ...]
@@ -43,23 +44,37 @@ class Trades:
     fees: FloatArray
     pnl: FloatArray
     open_trades: int
+    funding: FloatArray = field(default_factory=lambda: np.empty(0))
+
+    def __post_init__(self) -> None:
+        if not len(self.funding):
+            object.__setattr__(self, "funding", np.zeros(len(self.pnl)))
 
     def __len__(self) -> int:
         return int(self.pnl.shape[0])
 
 
 class _Legs(NamedTuple):
-    """Fills in time order as columns; `lots` is signed."""
+    """Fills in time order as columns; `lots` is signed, `funding` was paid since the fill before."""
 
     time_ms: IntArray
     lots: IntArray
     price: FloatArray
     fee: FloatArray
+    funding: FloatArray
 
 
 def trades_of(fills: Fills) -> Trades:
     """Trades of the backtest kernel's fills of one symbol."""
-    return _pair(_Legs(fills.time_ms, fills.side * fills.lots, fills.price, fills.fee), fills.instrument)
+    funding = _since_last_fill(fills.bar_index, fills.funding_index, fills.funding_paid)
+    return _pair(_Legs(fills.time_ms, fills.side * fills.lots, fills.price, fills.fee, funding), fills.instrument)
+
+
+def _since_last_fill(fill_at: IntArray, paid_at: IntArray, paid: FloatArray) -> FloatArray:
+    """Funding paid between each fill and the one before; what is paid after the last one is in no trade yet."""
+    funding = np.zeros(len(fill_at) + 1)
+    np.add.at(funding, np.searchsorted(fill_at, paid_at), paid)
+    return funding[:-1]
 
 
 def closed_trades(fills: Fills) -> int:
@@ -67,8 +82,11 @@ def closed_trades(fills: Fills) -> int:
     return int(np.count_nonzero(np.cumsum(fills.side * fills.lots) == 0))
 
 
-def trades_of_ledger(fills: Sequence[Fill], instrument: Instrument) -> Trades:
+def trades_of_ledger(fills: Sequence[Fill], instrument: Instrument, funding: Sequence[FundingPayment] = ()) -> Trades:
     """Trades of a ledger's fills of one symbol, in venue order; one order may have filled in several parts.
+
+    Args:
+        funding: payments of any symbols; one at the time of a fill comes before it.
 
     Raises:
         ValueError: a fill belongs to another symbol or is no whole number of lots.
@@ -76,11 +94,17 @@ def trades_of_ledger(fills: Sequence[Fill], instrument: Instrument) -> Trades:
     for fill in fills:
         if fill.symbol != instrument.symbol or fill.quantity % instrument.lot_size:
             raise ValueError(f"{instrument.symbol}: fill {fill.trade_id} of {fill.quantity} {fill.symbol} does not fit")
+    own = [paid for paid in funding if paid.symbol == instrument.symbol]
     legs = _Legs(
         np.array([to_ms(f.filled_at) for f in fills], dtype=np.int64),
         np.array([f.side.sign * int(f.quantity / instrument.lot_size) for f in fills], dtype=np.int64),
         np.array([float(f.price) for f in fills]),
         np.array([float(f.fee) for f in fills]),
+        _since_last_fill(
+            np.array([to_ms(f.filled_at) for f in fills], dtype=np.int64),
+            np.array([to_ms(paid.paid_at) for paid in own], dtype=np.int64),
+            np.array([-float(paid.amount) for paid in own]),
+        ),
     )
     return _pair(legs, instrument)
 
@@ -93,7 +117,7 @@ def merge_trades(parts: Iterable[Trades]) -> Trades:
     symbol = _join([part.symbol + offset for part, offset in zip(parts, offsets, strict=False)])
     entry, exit_ = _join([p.entry_ms for p in parts]), _join([p.exit_ms for p in parts])
     order = np.lexsort((entry, symbol, exit_))
-    columns = ("quantity", "entry_price", "exit_price", "fees", "pnl")
+    columns = ("quantity", "entry_price", "exit_price", "fees", "pnl", "funding")
     floats = {name: np.concatenate([np.empty(0), *(getattr(p, name) for p in parts)])[order] for name in columns}
     return Trades(
         symbols=symbols, symbol=symbol[order], entry_ms=entry[order], exit_ms=exit_[order],
@@ -104,7 +128,7 @@ def merge_trades(parts: Iterable[Trades]) -> Trades:
 
 def write_trades(trades: Trades, path: Path) -> None:
     """Write the trades as Parquet, complete or not at all: entry_time, exit_time (UTC), symbol, side (`long` or
-    `short`), quantity, entry_price, exit_price, fees, pnl.
+    `short`), quantity, entry_price, exit_price, fees, pnl, funding.
 
     Raises:
         OSError: the file cannot be written; nothing is left behind.
@@ -121,7 +145,7 @@ def write_trades(trades: Trades, path: Path) -> None:
             "side": pa.array(np.where(trades.side > 0, "long", "short"), pa.string()),
             **{
                 name: pa.array(getattr(trades, name), pa.float64())
-                for name in ("quantity", "entry_price", "exit_price", "fees", "pnl")
+                for name in ("quantity", "entry_price", "exit_price", "fees", "pnl", "funding")
             },
         }
     )
@@ -164,13 +188,13 @@ def _pair(legs: _Legs, instrument: Instrument) -> Trades:
         return np.clip(value / quantity, lowest, highest)
 
     entered, left = total(np.where(opening, value, 0.0)), total(np.where(opening, 0.0, value))
-    quantity, fees = total(np.where(opening, size, 0.0)), total(fee)
+    quantity, fees, funding = total(np.where(opening, size, 0.0)), total(fee), total(legs.funding[:closed])
     return Trades(
         symbols=(instrument.symbol,), symbol=np.zeros(len(starts), dtype=np.int64),
         entry_ms=time_ms[starts], exit_ms=time_ms[ends], side=side.astype(np.int8), quantity=quantity,
         entry_price=average(opening, entered, quantity),
         exit_price=average(~opening, left, quantity), fees=fees,
-        pnl=side * (left - entered) - fees, open_trades=int(closed < len(legs.lots)),
+        pnl=side * (left - entered) - fees - funding, open_trades=int(closed < len(legs.lots)), funding=funding,
     )  # fmt: skip
 
 
@@ -190,7 +214,9 @@ def _split_reversals(legs: _Legs) -> _Legs:
     share = np.abs(before[crossing]) / np.abs(legs.lots[crossing])
     fee = np.insert(legs.fee, crossing, legs.fee[crossing] * share)
     fee[at + 1] -= fee[at]
+    funding = np.insert(legs.funding, crossing, legs.funding[crossing])
+    funding[at + 1] = 0.0  # the position that was closed has paid it
     return _Legs(
         np.insert(legs.time_ms, crossing, legs.time_ms[crossing]), lots,
-        np.insert(legs.price, crossing, legs.price[crossing]), fee,
+        np.insert(legs.price, crossing, legs.price[crossing]), fee, funding,
     )  # fmt: skip

@@ -26,9 +26,12 @@ def _decimal_text(value: Any) -> Decimal:
 
 
 DecimalText = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=0, allow_inf_nan=False)]
+Rate = Annotated[Decimal, BeforeValidator(_decimal_text), Field(ge=-1, le=1, allow_inf_nan=False)]
 
 
 class InstrumentDocument(Document):
+    """What `domain.instruments.Instrument` knows of a market; what is left out here is that class's default."""
+
     tick_size: DecimalText | None = None
     lot_size: DecimalText | None = None
     min_notional: DecimalText | None = None
@@ -36,6 +39,10 @@ class InstrumentDocument(Document):
     taker_fee_rate: DecimalText | None = None
     half_spread_bps: DecimalText | None = None
     slippage_bps: DecimalText | None = None
+    participation: DecimalText | None = None
+    funding_rate: Rate | None = None
+    maintenance_margin_rate: DecimalText | None = None
+    liquidation_fee_rate: DecimalText | None = None
 
 
 class VenueDocument(Document):

@@ -95,20 +95,36 @@ class Signals:
         weight: shape (n,), share of the symbol's allocation to use for an entry decided at t, in (0, 1].
         stop: shape (n,), protective stop price for an entry decided at t; NaN for none.
         take_profit: shape (n,), take-profit limit price for an entry decided at t; NaN for none.
+        trailing: shape (n,), distance of the trailing stop of an entry decided at t below (above) the best price
+            since, as a fraction of it, in [0.001, 0.1]; NaN for none. None when no row has one.
+        hold: shape (n,), whole number of bars, at least 1, after which a position entered at t is left; NaN for no
+            limit. None when no row has one.
+        add: shape (n,), share of the allocation to add at t to a position already held on the side of `target`, in
+            (0, 1]; NaN for nothing. None when no row has one: positions then go from flat to flat unchanged.
 
-    An entry's stop and take-profit are fixed when it is decided; later rows do not move them.
+    What protects an entry is fixed when it is decided; later rows do not move it.
     """
 
     target: FloatArray
     weight: FloatArray
     stop: FloatArray
     take_profit: FloatArray
+    trailing: FloatArray | None = None
+    hold: FloatArray | None = None
+    add: FloatArray | None = None
 
     def __post_init__(self) -> None:
         shape = self.target.shape
-        for name in ("weight", "stop", "take_profit"):
-            if getattr(self, name).shape != shape or len(shape) != 1:
-                raise ValueError(f"signals: {name} has shape {getattr(self, name).shape}, target has {shape}")
+        for name in ("weight", "stop", "take_profit", "trailing", "hold", "add"):
+            column = getattr(self, name)
+            if column is not None and (column.shape != shape or len(shape) != 1):
+                raise ValueError(f"signals: {name} has shape {column.shape}, target has {shape}")
+
+    def window(self, start: int, stop: int) -> Signals:
+        """Rows start..stop-1 as views, no copy."""
+        cut = slice(start, stop)
+        rows = (None if column is None else column[cut] for column in (self.trailing, self.hold, self.add))
+        return Signals(self.target[cut], self.weight[cut], self.stop[cut], self.take_profit[cut], *rows)
 
     def __len__(self) -> int:
         return int(self.target.shape[0])

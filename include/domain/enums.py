@@ -95,16 +95,40 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+class PositionSide(StrEnum):
+    """Which position an order belongs to: the one of one-way mode, or the long or short one of hedge mode."""
+
+    BOTH = "BOTH"
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+
+class MarginType(StrEnum):
+    """What stands behind a position: its own margin, or all that the account has."""
+
+    ISOLATED = "ISOLATED"
+    CROSSED = "CROSSED"
+
+
 class OrderType(StrEnum):
+    """`STOP_*` wait for the price to move against the trader, `TAKE_PROFIT_*` for it to move his way; once triggered,
+    `*_MARKET` takes what there is and `*_LIMIT` rests at its limit price."""
+
     MARKET = "MARKET"
     LIMIT = "LIMIT"
     STOP_MARKET = "STOP_MARKET"
+    STOP_LIMIT = "STOP_LIMIT"
+    TAKE_PROFIT_MARKET = "TAKE_PROFIT_MARKET"
+    TAKE_PROFIT_LIMIT = "TAKE_PROFIT_LIMIT"
+    TRAILING_STOP_MARKET = "TRAILING_STOP_MARKET"
 
 
 class TimeInForce(StrEnum):
     GTC = "GTC"
     IOC = "IOC"
     FOK = "FOK"
+    GTX = "GTX"
+    """Good till crossing: post-only, refused or expired where it would take."""
 
 
 class OrderPurpose(StrEnum):
@@ -115,6 +139,11 @@ class OrderPurpose(StrEnum):
     TAKE_PROFIT = "TAKE_PROFIT"
     STOP = "STOP"
     FLATTEN = "FLATTEN"
+    SCALE_IN = "SCALE_IN"
+    TIME_EXIT = "TIME_EXIT"
+    TRAILING_STOP = "TRAILING_STOP"
+    LIQUIDATION = "LIQUIDATION"
+    """The exchange's own order; ours never have this purpose."""
 
 
 class OrderStatus(StrEnum):
@@ -125,6 +154,8 @@ class OrderStatus(StrEnum):
     SUBMITTED = "SUBMITTED"
     SUBMISSION_UNKNOWN = "SUBMISSION_UNKNOWN"
     ACCEPTED = "ACCEPTED"
+    TRIGGERED = "TRIGGERED"
+    """A stop that the market has reached: a market order in work from here on."""
     PARTIALLY_FILLED = "PARTIALLY_FILLED"
     PENDING_CANCEL = "PENDING_CANCEL"
     FILLED = "FILLED"

@@ -13,6 +13,7 @@ def symbol_id(symbol: str) -> str:
     return symbol.replace("/", "").replace("-", "").split(":")[0].upper()
 
 
+MAX_LEVERAGE = 125
 DERIVED = "~"
 """Joins a lake venue's name and that of a series derived from its bars (`bitfinex~repaired`)."""
 
@@ -24,7 +25,15 @@ def base_venue(venue: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One market on one venue. Prices in quote currency, quantities in base currency, rates as fractions."""
+    """One market on one venue. Prices in quote currency, quantities in base currency, rates as fractions.
+
+    Attributes:
+        participation: share of a bar's volume that fills may take; None when volume limits nothing.
+        funding_rate: what a long pays a short at every funding time where the bars do not say; negative turns it.
+        maintenance_margin_rate: share of a position's value that its margin may not fall below.
+        liquidation_fee_rate: what the exchange takes for closing a position, besides the taker fee.
+        leverage: what the account is set to for this market; the candidate's, not the venue's.
+    """
 
     symbol: str
     tick_size: Decimal
@@ -34,14 +43,30 @@ class Instrument:
     taker_fee_rate: Decimal
     half_spread_bps: Decimal
     slippage_bps: Decimal
+    participation: Decimal | None = None
+    funding_rate: Decimal = Decimal(0)
+    maintenance_margin_rate: Decimal = Decimal(0)
+    liquidation_fee_rate: Decimal = Decimal(0)
+    leverage: int = 1
 
     def __post_init__(self) -> None:
         for name in ("tick_size", "lot_size"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{self.symbol}: {name} must be positive")
-        for name in ("min_notional", "maker_fee_rate", "taker_fee_rate", "half_spread_bps", "slippage_bps"):
+        for name in (
+            "min_notional", "maker_fee_rate", "taker_fee_rate", "half_spread_bps", "slippage_bps",
+            "maintenance_margin_rate", "liquidation_fee_rate",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{self.symbol}: {name} must not be negative")
+        if self.participation is not None and not 0 < self.participation <= 1:
+            raise ValueError(f"{self.symbol}: participation must be above 0 and at most 1")
+        if not 1 <= self.leverage <= MAX_LEVERAGE:
+            raise ValueError(f"{self.symbol}: leverage must be from 1 to {MAX_LEVERAGE}")
+        if self.maintenance_margin_rate * self.leverage >= 1:
+            raise ValueError(
+                f"{self.symbol}: at leverage {self.leverage} the margin would be below the maintenance margin at once"
+            )
 
     @property
     def quote(self) -> str:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from include.domain.errors import ConfigurationError
 from include.domain.ids import digest
-from include.domain.instruments import symbol_id
+from include.domain.instruments import MAX_LEVERAGE, symbol_id
 from include.domain.times import Timeframe
 from include.qualification.profile import Document, load_yaml, one_line
 
@@ -32,6 +32,8 @@ class CandidateDocument(Document):
     venue: str
     owner: str = ""
     model_digests: dict[str, str] = {}
+    leverage: Annotated[int, Field(ge=1, le=MAX_LEVERAGE)] = 1
+    """What the account is set to for each symbol; entries and their liquidation follow from it."""
 
     @field_validator("timeframe")
     @classmethod
@@ -65,13 +67,15 @@ class Candidate:
     owner: str
     source_digest: str
     model_digests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    leverage: int = 1
 
     def document(self) -> dict[str, Any]:
         """Plain JSON form with the id; enough to rebuild the candidate."""
         return {**self.identity(), "id": self.id, "name": self.name, "venue": self.venue, "owner": self.owner}
 
     def identity(self) -> dict[str, Any]:
-        """What the id covers."""
+        """What the id covers. Leverage 1 is left out: candidates from before it existed keep their ids."""
+        leverage = {} if self.leverage == 1 else {"leverage": self.leverage}
         return {
             "strategy": self.strategy,
             "source_digest": self.source_digest,
@@ -79,6 +83,7 @@ class Candidate:
             "symbols": list(self.symbols),
             "timeframe": str(self.timeframe),
             "model_digests": dict(self.model_digests),
+            **leverage,
         }
 
     @property
@@ -105,7 +110,7 @@ def load_candidate(path: Path) -> Candidate:
     return Candidate(
         document.name, document.strategy, MappingProxyType(dict(document.params)), tuple(document.symbols),
         Timeframe.parse(document.timeframe), document.venue, document.owner, source,
-        MappingProxyType(dict(document.model_digests)),
+        MappingProxyType(dict(document.model_digests)), document.leverage,
     )  # fmt: skip
 
 
@@ -118,7 +123,7 @@ def rebuild_candidate(document: Mapping[str, Any]) -> Candidate:
     candidate = Candidate(
         document["name"], document["strategy"], MappingProxyType(dict(document["params"])),
         tuple(document["symbols"]), Timeframe.parse(document["timeframe"]), document["venue"], document["owner"],
-        document["source_digest"], MappingProxyType(dict(document["model_digests"])),
+        document["source_digest"], MappingProxyType(dict(document["model_digests"])), document.get("leverage", 1),
     )  # fmt: skip
     if candidate.id != document["id"]:
         raise ConfigurationError(f"candidate {document['name']}: stored id {document['id'][:12]} is not its content's")

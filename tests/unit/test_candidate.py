@@ -49,6 +49,7 @@ def write(path: Path, **changes: object) -> Path:
         ("symbols", ["BTC/USDT"]),
         ("timeframe", "5m"),
         ("model_digests", {"m": "ab"}),
+        ("leverage", 2),
     ],
 )
 def test_changing_what_trades_changes_the_id(package: Path, tmp_path: Path, key: str, value: object) -> None:
@@ -77,6 +78,13 @@ def test_editing_what_it_does_not_import_changes_nothing(package: Path) -> None:
     assert source_digest("userpack.alpha") == before
 
 
+def test_leverage_one_is_no_part_of_the_identity_so_that_older_ids_stay(package: Path, tmp_path: Path) -> None:
+    candidate = load_candidate(write(tmp_path / "a.yaml", leverage=1))
+    assert "leverage" not in candidate.identity()
+    levered = load_candidate(write(tmp_path / "b.yaml", leverage=3))
+    assert rebuild_candidate(levered.document()).leverage == 3
+
+
 def test_a_candidate_survives_the_ledger(package: Path, tmp_path: Path) -> None:
     candidate = load_candidate(write(tmp_path / "a.yaml"))
     assert rebuild_candidate(candidate.document()) == candidate
@@ -94,6 +102,7 @@ def test_a_candidate_survives_the_ledger(package: Path, tmp_path: Path) -> None:
         ({"symbols": ["BTC/USDT", "BTCUSDT"]}, "symbols: symbols must not repeat"),
         ({"nme": "typo"}, "nme: Extra inputs are not permitted"),
         ({"params": {"x": [1]}}, "params.x"),
+        ({"leverage": 126}, "leverage: Input should be less than or equal to 125"),
     ],
 )
 def test_a_bad_candidate_file_is_refused_in_one_line(

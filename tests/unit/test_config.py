@@ -79,6 +79,11 @@ def test_every_declared_instrument_validates_and_synthetic_is_marked() -> None:
     bitcoin = venues["binance-usdm"].instrument("BTCUSDT")
     assert bitcoin.symbol == "BTC/USDT"
     assert bitcoin.min_notional == Decimal(100)
+    assert (bitcoin.participation, bitcoin.funding_rate) == (Decimal("0.1"), Decimal("0.0001"))
+    assert (bitcoin.maintenance_margin_rate, bitcoin.liquidation_fee_rate) == (Decimal("0.004"), Decimal("0.0125"))
+    spot = venues["binance-spot"].instrument("BTCUSDT")
+    assert (spot.participation, spot.funding_rate, spot.maintenance_margin_rate) == (Decimal("0.1"), 0, 0)
+    assert venues["synthetic"].instrument("BTCUSDT").participation is None
 
 
 def test_an_undeclared_symbol_names_the_venue_and_the_remedy() -> None:
@@ -93,6 +98,14 @@ def test_an_undeclared_symbol_names_the_venue_and_the_remedy() -> None:
         ("v: {synthetic: true, symbols: {A/B: {tick_size: '0.1', lot_size: 'NaN'}}}", "lot_size"),
         ("v: {synthetic: true, symbols: {A/B: {tick_size: '0.1'}}}", "symbols.A/B"),
         ("v: {symbols: {}}", "v: synthetic: Field required"),
+        ("v: {synthetic: true, defaults: {funding_rate: '1.5'}, symbols: {}}", "funding_rate"),
+        ("v: {synthetic: true, defaults: {funding_rate: 0.0001}, symbols: {}}", "write 0.0001 in quotes"),
+        (
+            "v: {synthetic: true, symbols: {A/B: {tick_size: '1', lot_size: '1', min_notional: '1', "
+            "maker_fee_rate: '0', taker_fee_rate: '0', half_spread_bps: '0', slippage_bps: '0', "
+            "participation: '1.5'}}}",
+            "participation must be above 0",
+        ),
     ],
 )
 def test_bad_instrument_facts_are_refused(tmp_path: Path, document: str, expected: str) -> None:

@@ -12,7 +12,9 @@ from tests.unit.fill_rule_cases import CASES, COIN, FillCase
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_formulas_alone_give_the_fills_of_the_table(case: FillCase) -> None:
-    assert play(case.decimal_bars(), case.signals(), case.instrument, case.allocation) == list(case.fills)
+    rates = case.bars().extras.get("funding_rate")
+    played = play(case.decimal_bars(), case.signals(), case.instrument, case.allocation, case.timeframe, rates)
+    assert (played.fills, played.funding) == (case.fills, case.funding)
 
 
 def test_case_names_are_unique_sentences() -> None:

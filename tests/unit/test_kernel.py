@@ -6,11 +6,16 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from include.backtesting.kernel import Fills, nearest_steps, simulate
+from include.backtesting.fills import PURPOSES, Fills
+from include.backtesting.kernel import nearest_steps, simulate
+from include.domain.bars import Bars, Signals
 from include.domain.conversion import to_decimal
 from include.domain.enums import Liquidity, OrderPurpose
-from include.domain.errors import ConfigurationError
+from include.domain.errors import ConfigurationError, DataError
+from include.domain.times import Timeframe, to_ms
 from tests.unit.fill_rule_cases import CASES, COIN, ExpectedFill, FillCase
+
+DAY = Timeframe(86_400)
 
 
 def as_expected(fills: Fills) -> list[ExpectedFill]:
@@ -29,7 +34,9 @@ def as_expected(fills: Fills) -> list[ExpectedFill]:
 def test_the_kernel_gives_the_fills_of_the_table(case: FillCase) -> None:
     fills = simulate(case.bars(), case.signals(), case.instrument, case.allocation)
     assert as_expected(fills) == list(case.fills)
-    assert [int(ms) for ms in fills.time_ms] == [int(f.time.timestamp() * 1000) for f in case.fills]
+    assert [int(ms) for ms in fills.time_ms] == [to_ms(case.time_of(fill)) for fill in case.fills]
+    assert fills.funding_index.tolist() == [bar for bar, _ in case.funding]
+    assert fills.funding_paid == pytest.approx([float(paid) for _, paid in case.funding], rel=1e-12)
 
 
 def test_floats_of_prices_and_quantities_are_the_floats_of_the_exact_decimals() -> None:
@@ -39,7 +46,7 @@ def test_floats_of_prices_and_quantities_are_the_floats_of_the_exact_decimals() 
         assert fills.quantity.tolist() == [float(f.quantity) for f in case.fills]
 
 
-def test_take_profits_pay_the_maker_fee_and_everything_else_the_taker_fee() -> None:
+def test_take_profits_pay_the_maker_fee_everything_else_the_taker_fee_and_liquidations_more() -> None:
     seen = set()
     for case in CASES:
         fills = simulate(case.bars(), case.signals(), case.instrument, case.allocation)
@@ -47,9 +54,11 @@ def test_take_profits_pay_the_maker_fee_and_everything_else_the_taker_fee() -> N
             maker = fill.purpose is OrderPurpose.TAKE_PROFIT
             assert fills.liquidity_of(k) is (Liquidity.MAKER if maker else Liquidity.TAKER)
             exact = case.instrument.fee(fill.quantity, fill.price, fills.liquidity_of(k))
+            if fill.purpose is OrderPurpose.LIQUIDATION:
+                exact += fill.quantity * fill.price * case.instrument.liquidation_fee_rate
             assert fills.fee[k] == pytest.approx(float(exact), rel=1e-15)
             seen.add(fill.purpose)
-    assert seen == {OrderPurpose.ENTRY, OrderPurpose.EXIT, OrderPurpose.STOP, OrderPurpose.TAKE_PROFIT}
+    assert seen == set(PURPOSES)
 
 
 @pytest.mark.parametrize("step", ["0.1", "0.01", "0.25", "0.3", "1", "0.00001"])
@@ -86,3 +95,42 @@ def test_no_bars_give_no_fills() -> None:
     signals = case.signals()
     nothing = replace(signals, **{n: np.empty(0) for n in ("target", "weight", "stop", "take_profit")})
     assert len(simulate(case.bars().window(0, 0), nothing, case.instrument, case.allocation)) == 0
+
+
+@pytest.mark.parametrize("rate", ["0.000000001", "1.5"])
+@pytest.mark.parametrize("name", ["taker_fee_rate", "liquidation_fee_rate", "funding_rate"])
+def test_rates_that_integers_cannot_carry_are_refused(name: str, rate: str) -> None:
+    case = CASES[0]
+    with pytest.raises(ConfigurationError, match="at most eight decimals"):
+        simulate(case.bars(), case.signals(), replace(COIN, **{name: Decimal(rate)}), Decimal(1000))
+
+
+def test_a_funding_rate_in_the_data_that_is_no_fraction_is_refused() -> None:
+    case = CASES[0]
+    bars = replace(case.bars(), extras={"funding_rate": np.array([np.nan, 0.01, np.inf, 0.0])})
+    with pytest.raises(DataError, match="funding_rate is not between"):
+        simulate(bars, case.signals(), case.instrument, case.allocation)
+
+
+@pytest.mark.parametrize("volume", [np.nan, -1.0])
+def test_a_volume_that_is_none_is_refused_where_fills_take_a_share_of_it(volume: float) -> None:
+    case = CASES[0]
+    bars = replace(case.bars(), volume=np.array([1.0, 1.0, volume, 1.0]))
+    assert len(simulate(bars, case.signals(), COIN, Decimal(1000))) == 2
+    with pytest.raises(DataError, match="volume at row 2"):
+        simulate(bars, case.signals(), replace(COIN, participation=Decimal("0.1")), Decimal(1000))
+
+
+def test_an_account_whose_sums_outgrow_the_integers_is_refused_and_not_wrapped() -> None:
+    """A position that pays its whole value every day, for as long as no account could."""
+    n = 200
+    flat = np.full(n, 100.0)
+    bars = Bars(
+        "COIN/USDT", DAY, np.arange(n) * DAY.ms, flat, flat, flat, flat, np.ones(n), {"funding_rate": np.ones(n)}
+    )
+    nothing = np.full(n, np.nan)
+    signals = Signals(np.ones(n), np.ones(n), nothing, nothing)
+    fine = replace(COIN, tick_size=Decimal("0.000001"), lot_size=Decimal("0.0000001"))
+    assert len(simulate(bars, signals, fine, Decimal(1000)).funding_paid) == n - 2
+    with pytest.raises(ConfigurationError, match="too fine"):
+        simulate(bars, signals, fine, Decimal(2_000))

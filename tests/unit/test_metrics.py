@@ -33,7 +33,10 @@ def trades_with(pnl: list[float]) -> Trades:
 def account(profit: list[float], pnl: list[float], *, capital: float = 1000.0, timeframe: Timeframe = DAY) -> Account:
     times = np.arange(len(profit), dtype=np.int64) * timeframe.ms
     curve = ProfitCurve(times, np.array(profit, dtype=np.float64), 3)
-    return Account(capital, timeframe, trades_with(pnl), curve, bars=max(1, len(profit)), notional=5000.0, fees=2.5)
+    return Account(
+        capital, timeframe, trades_with(pnl), curve, bars=max(1, len(profit)), notional=5000.0, fees=2.5,
+        funding=-0.75, liquidations=1,
+    )  # fmt: skip
 
 
 def test_metrics_of_a_run_worked_out_by_hand() -> None:
@@ -91,6 +94,14 @@ def test_what_the_sample_cannot_answer_is_none_and_everything_else_is_finite(nam
     assert {metric for metric, found in m.items() if found.value is None} == unanswered | RECENT
     for found in m.values():
         assert all(math.isfinite(v) for v in (found.value, found.low, found.high) if v is not None)
+
+
+def test_funding_and_liquidations_are_measured_where_they_are_known_and_have_no_value_where_they_are_not() -> None:
+    known = account([1.0], [1.0])
+    m = measure_trading(known)
+    assert (m["funding"].value, m["liquidations"].value) == (-0.75, 1)
+    m = measure_trading(replace(known, funding=None, liquidations=None))
+    assert (m["funding"].value, m["liquidations"].value) == (None, None)
 
 
 def test_ratios_and_drawdown_have_intervals_around_them_once_there_are_enough_days_and_trades() -> None:

@@ -11,10 +11,11 @@ from pyarrow import parquet
 
 from include.backtesting.kernel import simulate
 from include.backtesting.trades import Trades, merge_trades, trades_of, trades_of_ledger, write_trades
-from include.domain.enums import Liquidity, Side
-from include.domain.orders import Fill
+from include.domain.enums import Liquidity, OrderPurpose, Side
+from include.domain.instruments import Instrument
+from include.domain.orders import Fill, FundingPayment
 from include.domain.times import to_ms
-from tests.unit.fill_rule_cases import CASES, COIN, PENNY, START, FillCase
+from tests.unit.fill_rule_cases import CASES, COIN, PENNY, START, ExpectedFill, FillCase
 
 
 def fill(minute: int, side: Side, quantity: str, price: str, fee: str = "0") -> Fill:
@@ -70,17 +71,42 @@ def test_pairing(name: str) -> None:
     assert trades.open_trades == open_trades
 
 
+def fee_of(fill: ExpectedFill, instrument: Instrument) -> Decimal:
+    maker = fill.purpose is OrderPurpose.TAKE_PROFIT
+    fee = instrument.fee(fill.quantity, fill.price, Liquidity.MAKER if maker else Liquidity.TAKER)
+    liquidated = fill.purpose is OrderPurpose.LIQUIDATION
+    return fee + (fill.quantity * fill.price * instrument.liquidation_fee_rate if liquidated else 0)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_kernel_fills_and_ledger_fills_give_the_same_trades(case: FillCase) -> None:
     kernel = simulate(case.bars(), case.signals(), case.instrument, case.allocation)
     ledger = [
         Fill(
             str(k), "al-x", case.instrument.symbol, f.side, f.quantity, f.price,
-            case.instrument.fee(f.quantity, f.price, kernel.liquidity_of(k)), kernel.liquidity_of(k), f.time,
+            fee_of(f, case.instrument), kernel.liquidity_of(k), case.time_of(f),
         )
         for k, f in enumerate(case.fills)
     ]  # fmt: skip
-    assert rows(trades_of(kernel)) == rows(trades_of_ledger(ledger, case.instrument))
+    opens = [row.bar.open_time for row in case.rows()]
+    paid = [FundingPayment(str(bar), case.instrument.symbol, -amount, opens[bar]) for bar, amount in case.funding]
+    one, other = trades_of(kernel), trades_of_ledger(ledger, case.instrument, paid)
+    assert rows(one) == rows(other)
+    assert one.funding == pytest.approx(other.funding, rel=1e-12)
+    assert one.open_trades == other.open_trades
+
+
+def test_funding_is_in_the_profit_of_the_trade_that_was_open_and_in_no_other() -> None:
+    fills = [fill(1, B, "1", "100"), fill(3, S, "1", "101"), fill(4, B, "1", "100"), fill(6, S, "1", "100")]
+    paid = [
+        FundingPayment(str(minute), symbol, Decimal(amount), START + timedelta(minutes=minute))
+        for minute, symbol, amount in (
+            (2, "COIN/USDT", "-0.25"), (3, "COIN/USDT", "-0.5"), (5, "OTHER/USDT", "-9"), (6, "COIN/USDT", "0.125"),
+        )
+    ]  # fmt: skip
+    trades = trades_of_ledger(fills, COIN, paid)
+    assert trades.funding.tolist() == [0.75, -0.125]
+    assert trades.pnl.tolist() == [0.25, 0.125]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +134,7 @@ def test_the_file_of_trades_has_the_columns_of_the_contract(tmp_path: Path) -> N
     (row,) = parquet.read_table(path).to_pylist()
     assert list(row) == [
         "entry_time", "exit_time", "symbol", "side", "quantity", "entry_price", "exit_price", "fees", "pnl",
+        "funding",
     ]  # fmt: skip
     assert (row["symbol"], row["side"], row["entry_time"]) == ("COIN/USDT", "short", START + timedelta(minutes=1))
     assert row["pnl"] == pytest.approx(5.8)

@@ -15,11 +15,13 @@ from include.backtesting.kernel import Fills, simulate
 from include.backtesting.reference import Books, differences, own_books, reference_books, reference_symbol
 from include.backtesting.trades import trades_of
 from include.domain.bars import Bars, FloatArray, Signals
+from include.domain.enums import OrderPurpose
 from include.domain.instruments import Instrument
 from include.domain.times import Timeframe
 from include.strategies.protocol import checked_signals
 from tests.adapters.memory_market import MINUTE, make_instrument, random_bars
 from tests.adapters.strategies import Churn
+from tests.unit.fill_rule_cases import CASES, FillCase
 
 CAPITAL = 100_000.0
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -55,6 +57,26 @@ def test_a_run_without_fills_and_one_with_an_open_position_agree_too(churned: tu
             for name in ("bar_index", "time_ms", "side", "lots", "quantity", "price", "fee", "purpose")
         }
         assert differences(*both(bars, replace(fills, **cut))) == ()
+
+
+def test_funding_scale_ins_and_parts_of_orders_are_in_both_accounts(churned: tuple[Bars, Fills]) -> None:
+    bars = replace(churned[0], volume=np.random.default_rng(5).uniform(0, 40, len(churned[0])))
+    venue = replace(churned[1].instrument, participation=Decimal("0.1"), funding_rate=Decimal("0.0001"))
+    n, nowhere = len(bars), np.full(len(bars), np.nan)
+    targets = np.random.default_rng(6).choice([1.0, -1.0, 0.0, np.nan], n, p=[0.01, 0.01, 0.01, 0.97])
+    signals = Signals(targets, np.full(n, 0.2), nowhere, nowhere, add=np.full(n, 0.05))
+    fills = simulate(bars, signals, venue, Decimal("40000"))
+    assert len(fills.funding_index) > 10 and len(fills) > 500
+    assert differences(*both(bars, fills)) == ()
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.funding or (c.fills and c.fills[-1].purpose is OrderPurpose.LIQUIDATION)],
+    ids=lambda case: case.name,
+)  # fmt: skip
+def test_funding_and_liquidations_of_the_table_are_in_both_accounts(case: FillCase) -> None:
+    bars = case.bars()
+    assert differences(*both(bars, simulate(bars, case.signals(), case.instrument, case.allocation))) == ()
 
 
 def test_a_candidate_that_loses_many_times_its_capital_is_accounted_to_the_end(churned: tuple[Bars, Fills]) -> None:
@@ -134,11 +156,11 @@ def test_kernel_and_vectorbts_own_signal_engine_trade_alike_without_stops(seed: 
     bars = random_bars("X/USDT", START, 4_000, seed=seed, price=500.0)
     wishes = np.random.default_rng(seed).choice([1.0, -1.0, 0.0, np.nan], len(bars), p=[0.05, 0.05, 0.05, 0.85])
     target, nowhere = _through_flat(wishes), np.full(len(bars), np.nan)
-    signals = Signals(target, np.ones(len(bars)), nowhere, nowhere)
+    signals = Signals(target, np.full(len(bars), 0.2), nowhere, nowhere)  # losses stay far from capping an entry
     trades = trades_of(simulate(bars, signals, _free("X/USDT"), Decimal(10_000)))
 
     decided = np.concatenate(([np.nan], target[:-1]))
-    quantity = np.concatenate(([np.nan], np.floor(10_000 / bars.close[:-1] * 1e8) / 1e8))
+    quantity = np.concatenate(([np.nan], np.floor(2_000 / bars.close[:-1] * 1e8) / 1e8))
     index = pd.DatetimeIndex(bars.open_time.astype("datetime64[ms]"))
     portfolio = vbt.Portfolio.from_signals(
         pd.Series(bars.close, index=index), entries=decided == 1, short_entries=decided == -1,

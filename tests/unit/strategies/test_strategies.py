@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -162,6 +163,13 @@ def row(target: float = 1.0, weight: float = 1.0, stop: float = np.nan, profit: 
         (row(stop=np.inf), "stop"),
         (row(stop=-1.0), "stop"),
         (row(profit=0.0), "take_profit"),
+        (replace(row(), trailing=np.array([np.nan, 0.0009])), "trailing is not from 0.001 to 0.1 at row 1"),
+        (replace(row(), trailing=np.array([np.nan, 0.11])), "trailing"),
+        (replace(row(), hold=np.array([np.nan, 0.0])), "hold is not a whole number of at least 1 at row 1"),
+        (replace(row(), hold=np.array([np.nan, 2.5])), "hold"),
+        (replace(row(), hold=np.array([np.nan, np.inf])), "hold"),
+        (replace(row(), add=np.array([np.nan, 0.0])), "add is not above 0 and at most 1 at row 1"),
+        (replace(row(), add=np.array([np.nan, 1.01])), "add"),
     ],
 )
 def test_signals_that_no_executor_could_obey_are_refused_with_the_reason(answer: Any, reason: str) -> None:
@@ -170,5 +178,5 @@ def test_signals_that_no_executor_could_obey_are_refused_with_the_reason(answer:
 
 
 def test_levels_and_weights_of_rows_without_an_entry_do_not_matter() -> None:
-    signals = row(target=0.0, weight=np.nan, stop=np.inf)
+    signals = replace(row(target=0.0, weight=np.nan, stop=np.inf), hold=np.array([np.nan, -1.0]))
     assert checked_signals(Odd(signals), bars_of([1.0, 2.0])) is signals
