@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from include.qualification.verdict import Verdict
+from include.qualification.wording import measured_text, missed_text, wanted_text
 
 
 class Comparison(StrEnum):
@@ -29,6 +30,9 @@ class DecideOn(StrEnum):
 
 _COMPARE: Mapping[Comparison, Callable[[float, float], bool]] = MappingProxyType(
     {Comparison.GE: operator.ge, Comparison.GT: operator.gt, Comparison.LE: operator.le, Comparison.LT: operator.lt}
+)
+_SOUGHT: Mapping[DecideOn, str] = MappingProxyType(
+    {DecideOn.POINT: "value", DecideOn.LOWER_BOUND: "lower bound", DecideOn.UPPER_BOUND: "upper bound"}
 )
 
 
@@ -71,7 +75,8 @@ class CriterionResult:
 def evaluate_criterion(criterion: Criterion, measured: Mapping[str, Measurement]) -> CriterionResult:
     """Decide one criterion. A missing, non-finite or under-sampled metric is INCONCLUSIVE, never PASS."""
     measurement = measured.get(criterion.metric)
-    wanted = f"{criterion.metric} {criterion.op.value} {criterion.threshold:g}"
+    name, threshold = criterion.metric, criterion.threshold
+    wanted = wanted_text(name, criterion.op.value, threshold)
     if measurement is None:
         return CriterionResult(criterion, None, Verdict.INCONCLUSIVE, f"{wanted}: not measured")
     number = {
@@ -81,17 +86,15 @@ def evaluate_criterion(criterion: Criterion, measured: Mapping[str, Measurement]
     }[criterion.on]
     if number is None or not math.isfinite(number):
         return CriterionResult(
-            criterion, measurement, Verdict.INCONCLUSIVE, f"{wanted}: the sample gives no {criterion.on.value} value"
+            criterion, measurement, Verdict.INCONCLUSIVE, f"{wanted}: the sample gives no {_SOUGHT[criterion.on]}"
         )
     if criterion.min_samples and (measurement.samples is None or measurement.samples < criterion.min_samples):
-        counted = "an unknown number of" if measurement.samples is None else str(measurement.samples)
+        counted = "an unknown number of" if measurement.samples is None else f"{measurement.samples:,}"
         return CriterionResult(
             criterion, measurement, Verdict.INCONCLUSIVE,
-            f"{wanted}: {counted} samples, {criterion.min_samples} needed",
+            f"{wanted}: {counted} samples, {criterion.min_samples:,} needed",
         )  # fmt: skip
-    if _COMPARE[criterion.op](number, criterion.threshold):
-        return CriterionResult(criterion, measurement, Verdict.PASS, f"{wanted}: measured {number:.6g}")
-    short = abs(number - criterion.threshold)
-    return CriterionResult(
-        criterion, measurement, Verdict.FAIL, f"{wanted}: measured {number:.6g}, {short:.4g} away from the threshold"
-    )
+    found = f"{wanted}: {measured_text(name, number, threshold, criterion.on.value)}"
+    if _COMPARE[criterion.op](number, threshold):
+        return CriterionResult(criterion, measurement, Verdict.PASS, found)
+    return CriterionResult(criterion, measurement, Verdict.FAIL, f"{found}, {missed_text(name, number, threshold)}")

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What a metric is; `unit` is `fraction`, `count`, `quote`, `ratio`, `days` or `ms`."""
+    """What a metric is; `unit` is `fraction`, `count`, `quote`, `ratio`, `bps`, `days` or `ms`."""
 
     unit: str
     meaning: str
@@ -33,7 +33,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "win_rate_clustered": Metric("fraction", "win rate with the interval of a block bootstrap over trades"),
         "win_rate_always_valid": Metric("fraction", "win rate with an interval that holds at every look at once"),
         "win_rate_throughout": Metric("fraction", "lowest running win rate once 100 trades are closed"),
-        "net_profit": Metric("quote", "final equity less initial capital, net of fees"),
+        "net_profit": Metric("quote", "final equity less initial capital, net of fees and funding"),
         "total_return": Metric("fraction", "net profit over initial capital"),
         "annual_return": Metric("fraction", "compound annual growth rate of equity, 365 days"),
         "max_drawdown": Metric("fraction", "largest fall from a peak of bar-level equity, open profit included"),
@@ -46,6 +46,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "exposure": Metric("fraction", "share of bars with an open position, mean over symbols"),
         "turnover": Metric("ratio", "traded notional over initial capital"),
         "fees": Metric("quote", "fees paid"),
+        "funding": Metric("quote", "funding paid less funding received"),
+        "liquidations": Metric("count", "positions that the exchange closed because their margin was used up"),
         "daily_return_mean": Metric("fraction", "mean daily UTC return"),
         "sharpe_30d": Metric("ratio", "Sharpe of the last 30 days"),
         "win_rate_100": Metric("fraction", "win rate of the last 100 trades"),
@@ -57,9 +59,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "walk_forward_folds": Metric("count", "completed out-of-sample folds of the walk-forward analysis"),
         "out_of_sample_sharpe": Metric("ratio", "Sharpe of the stitched out-of-sample equity of the walk-forward"),
         "out_of_sample_sharpe_anchored": Metric("ratio", "the same with training that always begins at the first day"),
+        "walk_forward_profitable_folds": Metric("fraction", "share of the folds that end with a profit out of sample"),
         "walk_forward_efficiency": Metric("ratio", "Sharpe out of sample over Sharpe in training, over all folds"),
-        "break_even_slippage_bps": Metric("ratio", "most additional slippage a market fill that leaves a profit"),
-        "break_even_fee_bps": Metric("ratio", "most additional fee a fill that leaves a profit"),
+        "break_even_slippage_bps": Metric(
+            "bps", "most additional slippage a fill that leaves a profit; negative: so much less"
+        ),
+        "break_even_fee_bps": Metric("bps", "most additional fee a fill that leaves a profit; negative: so much less"),
         "stress_drawdown": Metric("fraction", "largest drawdown over all historical shocks laid over the bars"),
         "excess_sharpe": Metric("ratio", "Sharpe of the daily returns less those of buy and hold"),
         "benchmark_beta": Metric("ratio", "slope of daily returns on those of buy and hold"),
@@ -73,6 +78,10 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "bootstrap_drawdown": Metric("fraction", "95th percentile of max drawdown over block-bootstrapped days"),
         "bootstrap_loss_probability": Metric("fraction", "share of block-bootstrapped paths that end in a loss"),
         "bootstrap_breach_probability": Metric("fraction", "share of those paths that reach the drawdown limit"),
+        "execution_profitable_share": Metric("fraction", "share of runs with execution noise that end with a profit"),
+        "execution_net_profit": Metric("quote", "5th percentile of net profit over runs with execution noise"),
+        "execution_sharpe": Metric("ratio", "5th percentile of the Sharpe over runs with execution noise"),
+        "execution_drawdown": Metric("fraction", "95th percentile of max drawdown of daily closes over those runs"),
         # overfitting
         "probabilistic_sharpe": Metric("fraction", "probability that the true Sharpe ratio is above zero"),
         "deflated_sharpe": Metric("fraction", "probability that it is above the best that luck gives that many trials"),

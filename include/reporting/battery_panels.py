@@ -8,12 +8,26 @@ from typing import Any
 
 from include.domain.enums import Stage
 from include.qualification.evidence import Evidence
-from include.reporting import panels_fitting, panels_luck, panels_money, panels_walk_forward
+from include.reporting import (
+    panels_money,
+    panels_monte_carlo,
+    panels_overfitting,
+    panels_sensitivity,
+    panels_walk_forward,
+    panels_weather,
+)
 from include.reporting.figures import Panel, series
 from include.reporting.scene import Scene
 
 PANELS: Mapping[Stage, Callable[[Evidence, Scene], Panel]] = MappingProxyType(
-    {**panels_walk_forward.PANELS, **panels_fitting.PANELS, **panels_luck.PANELS, **panels_money.PANELS}
+    {
+        **panels_walk_forward.PANELS,
+        **panels_sensitivity.PANELS,
+        **panels_overfitting.PANELS,
+        **panels_monte_carlo.PANELS,
+        **panels_weather.PANELS,
+        **panels_money.PANELS,
+    }
 )
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError)
 UNREADABLE = "The details of this evidence are not in the form that this version draws; its metrics are above."

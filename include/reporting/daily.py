@@ -51,6 +51,9 @@ class DeploymentDay:
     """Deepest of the day; fraction."""
     fees: Decimal
     total_fees: Decimal
+    funding: Decimal
+    """Received less paid."""
+    total_funding: Decimal
     fills: int
     positions: tuple[Position, ...]
     orders: Mapping[OrderStatus, int]
@@ -233,6 +236,8 @@ def _deployment_day(
         max_drawdown=deepest,
         fees=sum((fill.fee for fill in seen.fills), ZERO),
         total_fees=sum((fill.fee for fill in fills), ZERO),
+        funding=sum((paid.amount for paid in seen.funding), ZERO),
+        total_funding=sum((paid.amount for paid in (*seen.funding_before, *seen.funding)), ZERO),
         fills=len(seen.fills),
         positions=replay_fills(deployment.capital, fills).positions(),
         orders=seen.orders,

@@ -21,6 +21,7 @@ from include.domain.times import iso
 from include.qualification.criterion import CriterionResult
 from include.qualification.evidence import evaluate_stage
 from include.qualification.verdict import Verdict
+from include.qualification.wording import wanted_text
 from include.reporting.gate_findings import GateRun, sample_text, symbol_findings
 from include.reporting.replacing import replace_folder
 from include.stages.data_gate import DataGateResult
@@ -132,7 +133,7 @@ def _slug(text: str) -> str:
 
 def _wanted(result: CriterionResult) -> str:
     c = result.criterion
-    return f"{c.metric} {c.op.value} {c.threshold:g}" + (f" ({c.window})" if c.window != "all" else "")
+    return wanted_text(c.metric, c.op.value, c.threshold) + (f" ({c.window})" if c.window != "all" else "")
 
 
 def _criterion_line(result: CriterionResult) -> dict[str, Any]:

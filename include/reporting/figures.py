@@ -100,6 +100,18 @@ def band(x: Sequence[Any], low: Sequence[float], high: Sequence[float], name: st
     ]
 
 
+def histogram_bars(found: Mapping[str, Any], name: str, colour: str, form: str) -> Trace:
+    """Counted values as evidence keeps them (`edges`, `counts`); `form` is how d3 writes an edge."""
+    edges, counts = np.asarray(found["edges"], dtype=np.float64), list(found["counts"])
+    span = float(edges[-1] - edges[0])
+    widths = np.diff(edges) if span > 0 else np.full(len(counts), max(1e-3, abs(float(edges[0])) * 0.02))
+    return {
+        "type": "bar", "x": ((edges[:-1] + edges[1:]) / 2).tolist(), "y": counts, "width": widths.tolist(),
+        "name": plain(name), "marker": {"color": colour, "opacity": 0.62, "line": {"width": 0}},
+        "hovertemplate": f"%{{x:{form}}}<br>%{{y:,d}}<extra></extra>",
+    }  # fmt: skip
+
+
 def level(value: float, *, along: str = "x", colour: str = "--soft", dash: str = "dot", ref: str = "") -> Trace:
     """A straight line over the whole plot at a value, a layout shape; `ref` is the number of the value's axis."""
     other = "y" if along == "x" else "x"

@@ -38,7 +38,7 @@ def costs_panel(item: Evidence, _: Scene) -> Panel:
     notes = []
     if known:
         figures.append(_break_even_figure(known))
-    else:
+    if not known or min(known.values()) < 0:
         notes.append("There is no profit at the declared costs, so nothing is left that more of them could eat.")
     table = Table(
         "Profit at other costs", ("All costs times", "Net profit", "Trades"),
@@ -121,6 +121,7 @@ def _costs_figure(curve: Sequence[Mapping[str, Any]]) -> Figure:
 def _break_even_figure(known: Mapping[str, float]) -> Figure:
     rows = list(range(len(known)))
     most = float(MOST_BPS)
+    view = [min(0.0, 1.25 * min(known.values())), max(5.0, 1.25 * max(known.values()))]
     bar: Trace = {
         "type": "bar", "orientation": "h", "y": rows, "x": list(known.values()), "width": 0.5, "showlegend": False,
         "marker": {"color": "--accent"}, "hoverinfo": "skip", "textposition": "auto",
@@ -130,8 +131,8 @@ def _break_even_figure(known: Mapping[str, float]) -> Figure:
         [bar], height=70 + 38 * len(known), margin={"l": 8, "r": 16, "t": 6, "b": 8},
         label="Break-even: " + ", ".join(f"{name} {bps:g} bps" for name, bps in known.items()),
         caption="The most that a fill may cost in addition before the profit is gone: slippage on market fills, fee on "
-        f"every fill. Searched up to {most:g} basis points.",
-        xaxis=axis("basis points", rangemode="tozero", range=[0, max(5.0, 1.25 * max(known.values()))]),
+        f"every fill; below zero it would have to cost less. Searched up to {most:g} basis points.",
+        xaxis=axis("basis points", rangemode="tozero", range=view),
         yaxis=axis(tickvals=rows, ticktext=[f"more {name}" for name in known], autorange="reversed", showgrid=False),
     )  # fmt: skip
 

@@ -137,6 +137,24 @@ def trades_table(trades: Trades) -> Table:
     return Table("Trades in numbers", ("Of closed trades", ""), tuple(rows), texts=2, folded=False)
 
 
+def honesty_table(symbols: Mapping[str, Any]) -> Table | None:
+    """Rows compared and different in the two checks on the strategy itself, with the first difference; None without.
+
+    Args:
+        symbols: of the details of BACKTEST evidence.
+    """
+    rows = []
+    for key, words in (("lookahead", "later bars taken away"), ("warmup", "only the warm-up shown")):
+        for symbol, found in symbols.items():
+            check = found.get(key)
+            if check is not None:
+                first = check["examples"][0] if check["examples"] else ""
+                rows.append((symbol, words, first, f"{check['compared']:,}", f"{check['differing']:,}"))
+    heads = ("Symbol", "Decisions with", "First difference", "Compared", "Different")
+    differ = any(row[-1] != "0" for row in rows)
+    return Table("Does it look ahead or remember too much?", heads, tuple(rows), 3, not differ) if rows else None
+
+
 def trade_returns(trades: Trades) -> FloatArray:
     """Net profit over the notional entered, shape (k,)."""
     return trades.pnl / (trades.quantity * trades.entry_price)

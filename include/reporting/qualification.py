@@ -24,14 +24,19 @@ from include.reporting.battery_panels import build_panel, held_equity
 from include.reporting.figures import Panel
 from include.reporting.gate_evidence import evidence_findings, gate_links
 from include.reporting.page_scripts import Album, page_scripts
-from include.reporting.panels_performance import equity_figure, monthly_returns, trades_figure, trades_table
+from include.reporting.panels_performance import (
+    equity_figure,
+    honesty_table,
+    monthly_returns,
+    trades_figure,
+    trades_table,
+)
 from include.reporting.replacing import replace_file
 from include.reporting.scene import Scene
 from include.reporting.stage_views import (
     NOT_DEMANDED,
     TITLES,
     data_rows,
-    format_metric,
     key_figures,
     ladder_rows,
     reasons,
@@ -42,7 +47,7 @@ from include.reporting.stage_views import (
 from include.reporting.templates import render_template
 
 __all__ = [
-    "HEADLINES", "ReportInput", "format_metric", "headline", "issues", "overall_verdict", "render_qualification",
+    "HEADLINES", "ReportInput", "headline", "issues", "overall_verdict", "render_qualification",
     "write_qualification",
 ]  # fmt: skip
 
@@ -153,7 +158,7 @@ def _scene(report: ReportInput) -> Scene:
 
 def _section(item: Evidence, report: ReportInput, scene: Scene, album: Album) -> dict[str, Any]:
     """Everything in a stage's section; its figures go into the album."""
-    panel = _backtest_panel(report, scene) if item.stage is Stage.BACKTEST else build_panel(item, scene)
+    panel = _backtest_panel(item, report, scene) if item.stage is Stage.BACKTEST else build_panel(item, scene)
     daily = scene.daily if item.stage is Stage.BACKTEST else None
     return {
         **stage_view(item),
@@ -177,13 +182,15 @@ def _links(item: Evidence, report: ReportInput) -> list[tuple[str, str]]:
     return gate_links(item)
 
 
-def _backtest_panel(report: ReportInput, scene: Scene) -> Panel:
+def _backtest_panel(item: Evidence, report: ReportInput, scene: Scene) -> Panel:
     figures, tables = [], []
     if scene.daily is not None:
         figures.append(equity_figure(scene.daily, report.capital, held_equity(report.evidence)))
     if report.trades is not None and len(report.trades):
         figures.append(trades_figure(report.trades))
         tables.append(trades_table(report.trades))
+    honesty = honesty_table(item.details.get("symbols", {}))
+    tables += [honesty] if honesty is not None else []
     return Panel(tuple(figures), tuple(tables))
 
 

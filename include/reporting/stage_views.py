@@ -13,6 +13,7 @@ from include.qualification.evidence import Evidence
 from include.qualification.metrics import METRICS
 from include.qualification.profile import Profile
 from include.qualification.verdict import Verdict
+from include.qualification.wording import format_interval, format_metric, format_threshold, wanted_text
 
 TITLES: Mapping[Stage, tuple[str, str]] = MappingProxyType(
     {
@@ -20,7 +21,7 @@ TITLES: Mapping[Stage, tuple[str, str]] = MappingProxyType(
         Stage.BACKTEST: ("Backtest", "What would it have earned, after costs, trading by the fill rule?"),
         Stage.WALK_FORWARD: ("Walk-forward", "Do parameters chosen on the past earn money on what comes after?"),
         Stage.SENSITIVITY: ("Parameter sensitivity", "Does the result survive slightly different parameters?"),
-        Stage.MONTE_CARLO: ("Monte Carlo", "How bad could the same trades or days have been in another order?"),
+        Stage.MONTE_CARLO: ("Monte Carlo", "How bad could it have been in another order, or badly executed?"),
         Stage.REGIMES: ("Market regimes", "Does it earn in calm and volatile, falling and rising markets?"),
         Stage.COSTS: ("Costs", "How much more could trading cost before the profit is gone?"),
         Stage.OVERFITTING: (
@@ -47,27 +48,9 @@ SIGNS: Mapping[Comparison, str] = MappingProxyType(
 NOT_DEMANDED = "measured, not demanded by this profile"
 
 
-def format_metric(name: str, value: float | None) -> str:
-    """A metric as people read it, in its unit; a dash when the sample gave no value."""
-    if value is None:
-        return "–"
-    unit = METRICS[name].unit if name in METRICS else "ratio"
-    if unit == "fraction":
-        return f"{value * 100:z,.2f} %"
-    if unit == "quote":
-        return f"{value:z,.2f}"
-    if unit == "days":
-        return f"{value:,.2f}".rstrip("0").rstrip(".")
-    if unit == "count":
-        return f"{value:,.6g}" if value % 1 else f"{int(value):,}"
-    return f"{value:z,.2f}"
-
-
 def interval_text(name: str, measurement: Measurement | None) -> str:
     """The 95 % interval of a metric; empty where it has none."""
-    if measurement is None or measurement.low is None or measurement.high is None:
-        return ""
-    return f"{format_metric(name, measurement.low)} to {format_metric(name, measurement.high)}"
+    return "" if measurement is None else format_interval(name, measurement.low, measurement.high)
 
 
 def reasons(item: Evidence) -> list[str]:
@@ -120,13 +103,17 @@ def key_figures(evidence: Sequence[Evidence]) -> list[dict[str, str]]:
 
 
 def symbol_rows(item: Evidence) -> list[dict[str, str]]:
-    """The backtest's results symbol by symbol."""
+    """The backtest's results symbol by symbol; funding and liquidations are empty where no symbol had any."""
+    found = item.details.get("symbols", {})
+    charged = any(row.get("funding") or row.get("liquidations") for row in found.values())
     return [
         {
             "symbol": symbol, "trades": f"{row['trades']:,}", "win_rate": format_metric("win_rate", row["win_rate"]),
             "profit": format_metric("net_profit", row["net_profit_closed"]), "fees": format_metric("fees", row["fees"]),
+            "funding": format_metric("funding", row.get("funding")) if charged else "",
+            "liquidations": format_metric("liquidations", row.get("liquidations")) if charged else "",
         }
-        for symbol, row in item.details.get("symbols", {}).items()
+        for symbol, row in found.items()
     ]  # fmt: skip
 
 
@@ -175,13 +162,13 @@ def _wanted(result: CriterionResult) -> str:
     c = result.criterion
     bound = "" if c.on.value == "point" else f", {c.on.value.replace('_', ' ')}"
     samples = f", {c.min_samples:,} samples" if c.min_samples else ""
-    return f"{SIGNS[c.op]} {format_metric(c.metric, c.threshold)}{bound}{samples}"
+    return f"{SIGNS[c.op]} {format_threshold(c.metric, c.threshold)}{bound}{samples}"
 
 
 def _why(result: CriterionResult) -> str:
     """The reason without what stands in the other columns, and without what the stage's section lists."""
     c = result.criterion
-    return result.reason.removeprefix(f"{c.metric} {c.op.value} {c.threshold:g}: ").split("; worst: ", 1)[0]
+    return result.reason.removeprefix(f"{wanted_text(c.metric, c.op.value, c.threshold)}: ").split("; worst: ", 1)[0]
 
 
 def _meaning(name: str) -> str:

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from include.backtesting.equity import DailyEquity, ProfitCurve, daily_equity, profit_curve, total_profit
-from include.backtesting.kernel import Fills
+from include.backtesting.fills import Fills
 from include.backtesting.metrics import Account, measure_trading
+from include.backtesting.portfolio import candidate_instrument
 from include.backtesting.reference import (
     Books,
     SymbolBooks,
@@ -43,11 +44,12 @@ from include.qualification.evidence import Evidence, build_evidence
 from include.qualification.profile import Profile
 from include.strategies.protocol import Strategy, load_strategy
 from include.validators.causality import check_causality
+from include.validators.future_bars import refuse_future_bars
 from include.validators.signal_rows import SignalCheck
 from include.validators.warmup import check_warmup
 
 TRADES_FILE = "backtest-trades.parquet"
-NOT_MODELLED = "funding, leverage brackets, liquidation and volume participation are not modelled"
+NOT_MODELLED = "leverage brackets, cross margin and the order book beyond a share of each bar's volume are not modelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def run_backtest(
     synthetic = market_data.is_synthetic(candidate.venue)
     fingerprint = ""
     try:
+        refuse_future_bars(market_data, candidate, end, now)
         fingerprint = market_data.fingerprint(candidate.venue, candidate.symbols, candidate.timeframe, start, end)
         played = play(candidate, profile, start, end, market_data, progress=progress)
     except AirlockError as error:
@@ -153,7 +156,7 @@ def play(
             progress(0.6 * len(parts) / len(candidate.symbols), f"trading {symbol}")
             first = history_start(start, candidate.timeframe, strategy)
             history = market_data.bars(candidate.venue, symbol, candidate.timeframe, first, end)
-            instrument = market_data.instrument(candidate.venue, symbol)
+            instrument = candidate_instrument(market_data, candidate, symbol)
             run = run_symbol(strategy, history, start, instrument, allocation)
             total = total_profit(total, profit_curve(run.bars, run.fills))
             books_input = (run.bars.open_time, run.bars.close, candidate.timeframe, run.fills, float(capital))
@@ -190,7 +193,9 @@ def _assemble(
     account = Account(
         capital=capital, timeframe=candidate.timeframe, trades=trades, curve=total, fees=fees,
         bars=sum(part.bars for part in parts),
-        notional=float(sum((part.fills.quantity * part.fills.price).sum() for part in parts)),
+        notional=sum(part.fills.notional for part in parts),
+        funding=float(sum(part.fills.funding_paid.sum() for part in parts)),
+        liquidations=sum(part.fills.liquidations for part in parts),
     )  # fmt: skip
     metrics = {
         **measure_trading(account, seed=seed),
@@ -233,6 +238,8 @@ def _symbol_details(part: SymbolResult) -> dict[str, Any]:
         "win_rate": float(np.mean(pnl > 0)) if len(pnl) else None,
         "net_profit_closed": float(pnl.sum()),
         "fees": float(part.fills.fee.sum()),
+        "funding": float(part.fills.funding_paid.sum()),
+        "liquidations": part.fills.liquidations,
         "lookahead": asdict(part.causality),
         "warmup": asdict(part.warmup),
     }

@@ -30,12 +30,15 @@ from include.qualification.profile import Profile
 from include.validators.benchmark import compare_with_holding
 from include.validators.capacity import study_capacity
 from include.validators.costs import study_costs
-from include.validators.cscv import TrialReturns
+from include.validators.cscv import Overfitting, TrialReturns
+from include.validators.distributions import share
+from include.validators.execution_noise import disturb_execution
+from include.validators.future_bars import refuse_future_bars
 from include.validators.monte_carlo import bootstrap_days, reshuffle_trades
 from include.validators.overfitting import assess_overfitting
 from include.validators.regimes import study_regimes
 from include.validators.samples import Unanswered, collect
-from include.validators.sensitivity import heat_map, measure_sensitivity
+from include.validators.sensitivity import heat_map, kept_cells, measure_sensitivity
 from include.validators.sharpe_inference import summarise_trials
 from include.validators.stress import stress
 from include.validators.study import Study
@@ -92,6 +95,7 @@ def run_battery(
         study.progress = report
         fingerprint, findings, error = "", Findings({}, {}), ""
         try:
+            refuse_future_bars(market_data, candidate, end, now)
             fingerprint = market_data.fingerprint(candidate.venue, candidate.symbols, candidate.timeframe, start, end)
             findings = CHECKS[stage](study, profile)
         except AirlockError as broken:
@@ -129,6 +133,7 @@ def _walk_forward(study: Study, _: Profile) -> Findings:
         "walk_forward_folds": Measurement(float(rolling.completed), samples=len(rolling.folds)),
         "out_of_sample_sharpe": Measurement(rolling.sharpe, low, high, days),
         "out_of_sample_sharpe_anchored": Measurement(anchored.sharpe, samples=len(anchored.returns)),
+        "walk_forward_profitable_folds": share(rolling.profitable, len(rolling.folds), len(rolling.folds)),
         "walk_forward_efficiency": Measurement(rolling.efficiency, samples=len(rolling.folds)),
     }
     return Findings(
@@ -150,7 +155,7 @@ def _sensitivity(study: Study, _: Profile) -> Findings:
     return Findings(
         found.measurements(),
         {**found.document(), "points": table, "refused": list(sweep.refused), "heat_map": list(names),
-         "cells": heat_map(points, trials, names)},
+         "cells": heat_map(points, trials, names), "kept": kept_cells(points, trials, names)},
     )  # fmt: skip
 
 
@@ -160,9 +165,15 @@ def _overfitting(study: Study, _: Profile) -> Findings:
     trials = summarise_trials(tried, periods_per_year=DAYS_PER_YEAR)
     usable = tuple(trial for trial in sweep.trials if trial.sharpe is not None)
     table = TrialReturns(sweep.day_ms, tuple(str(t.index) for t in usable), _table(usable, len(sweep.day_ms)))
-    metrics, unanswered = collect(assess_overfitting(study.own.returns, trials, table))
+    results = assess_overfitting(study.own.returns, trials, table)
+    metrics, unanswered = collect(results)
     counts = {"neighbourhood": len(sweep.trials), "logged": len(study.logged_sharpes)}
-    return Findings(metrics, {"trials": counts, "unanswered": unanswered})
+    found = {
+        name: result.document(DAYS_PER_YEAR) if isinstance(result, Overfitting) else _plain(result)
+        for name, result in results.items()
+        if not isinstance(result, Unanswered)
+    }
+    return Findings(metrics, {**found, "trials": counts, "unanswered": unanswered})
 
 
 def _monte_carlo(study: Study, profile: Profile) -> Findings:
@@ -171,6 +182,9 @@ def _monte_carlo(study: Study, profile: Profile) -> Findings:
     results = {
         "trades": reshuffle_trades(own.trades.pnl, own.capital, ruin_fraction=0.5, seed=study.seed),
         "days": bootstrap_days(daily_moves(own.curve, own.capital), drawdown_limit=limit, seed=study.seed),
+        "execution": disturb_execution(
+            study.strategy, study.market, study.capital, seed=study.seed, progress=study.progress
+        ),
     }
     metrics, unanswered = collect(results)
     found = {name: _plain(r) for name, r in results.items() if not isinstance(r, Unanswered)}
@@ -232,4 +246,6 @@ def _plain(value: Any) -> Any:
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    return value
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return round(value, 9) if isinstance(value, float) else value

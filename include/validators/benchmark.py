@@ -74,7 +74,7 @@ def compare_with_holding(market: Market, capital: Decimal, own: PortfolioRun) ->
     """Hold every symbol of the market from its first bar to its last with an equal share of the capital."""
     held = run_portfolio(BuyAndHold(), market, capital)
     returns, mine = daily_returns(held.daily, float(capital)), own.returns
-    beta, alpha, correlation = _regress(mine, returns) if len(mine) == len(returns) else (None, None, None)
+    beta, alpha, correlation = regress_returns(mine, returns) if len(mine) == len(returns) else (None, None, None)
     excess = sharpe_ratio(mine - returns) if len(mine) == len(returns) else None
     return BenchmarkStudy(
         capital=float(capital), total_return=float(held.curve.profit[-1]) / float(capital),
@@ -83,7 +83,7 @@ def compare_with_holding(market: Market, capital: Decimal, own: PortfolioRun) ->
     )  # fmt: skip
 
 
-def _regress(mine: FloatArray, benchmark: FloatArray) -> tuple[float | None, float | None, float | None]:
+def regress_returns(mine: FloatArray, benchmark: FloatArray) -> tuple[float | None, float | None, float | None]:
     """Slope, intercept times 365 and correlation; None without variance."""
     if len(mine) < 3 or float(np.std(benchmark)) == 0.0:
         return None, None, None

@@ -33,17 +33,13 @@ def check_causality(
         begin = max(0, int(row) - strategy.warmup - FUTURE_BARS)
         informed = checked_signals(strategy, bars.window(begin, int(row) + 1 + FUTURE_BARS))
         blind = checked_signals(strategy, bars.window(begin, int(row) + 1))
-        changed = np.flatnonzero(differing_rows(_first(informed, len(blind)), blind, instrument))
+        changed = np.flatnonzero(differing_rows(informed.window(0, len(blind)), blind, instrument))
         compared, differing = compared + len(blind), differing + len(changed)
         examples += [describe_row(bars.window(begin, len(bars)), int(i), blind, int(i), informed) for i in changed[:1]]
     if len(bars) > strategy.warmup + 1:
         cut = int(np.random.default_rng(seed).integers((strategy.warmup + len(bars)) // 2, len(bars)))
         blind = checked_signals(strategy, bars.window(0, cut))
-        changed = np.flatnonzero(differing_rows(_first(signals, cut), blind, instrument))
+        changed = np.flatnonzero(differing_rows(signals.window(0, cut), blind, instrument))
         compared, differing = compared + cut, differing + len(changed)
         examples += [describe_row(bars, int(i), blind, int(i), signals) for i in changed[:1]]
     return SignalCheck(compared, differing, tuple(examples[:EXAMPLES]))
-
-
-def _first(signals: Signals, rows: int) -> Signals:
-    return Signals(signals.target[:rows], signals.weight[:rows], signals.stop[:rows], signals.take_profit[:rows])

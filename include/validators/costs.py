@@ -37,7 +37,8 @@ class CostStudy:
     Attributes:
         curve: in order of the multiple.
         break_even_slippage_bps: largest additional slippage a market fill, in whole `STEP_BPS`, at which the net profit
-            is still above zero; None when it is not even at the declared costs.
+            is still above zero. Negative where it loses at the declared costs: by so much less it would have to slip,
+            and one step beyond what is declared where not even that would help. None without trades.
         break_even_fee_bps: the same for an additional fee on every fill, market or limit.
     """
 
@@ -84,12 +85,14 @@ def study_costs(
 
     own_profit = float(own.curve.profit[-1])
     curve = tuple(point(multiple) for multiple in MULTIPLES)
-    if own_profit <= 0:
+    if not len(own.trades):
         return CostStudy(curve, None, None)
+    slips = max(i.half_spread_bps + i.slippage_bps for i in market.instruments)
+    fees = max(max(i.maker_fee_rate, i.taker_fee_rate) for i in market.instruments) * 10_000
     return CostStudy(
         curve,
-        _break_even(lambda bps: at(lambda i: replace(i, slippage_bps=i.slippage_bps + bps)).net_profit > 0),
-        _break_even(lambda bps: at(lambda i: with_fee(i, bps)).net_profit > 0),
+        _break_even(lambda bps: at(lambda i: with_slippage(i, bps)).net_profit > 0, own_profit, slips),
+        _break_even(lambda bps: at(lambda i: with_fee(i, bps)).net_profit > 0, own_profit, fees),
     )
 
 
@@ -102,17 +105,31 @@ def scaled(instrument: Instrument, multiple: Decimal) -> Instrument:
     )  # fmt: skip
 
 
+def with_slippage(instrument: Instrument, bps: Decimal) -> Instrument:
+    """The instrument with market fills that much worse; what is less comes off the slippage first, then the spread."""
+    slippage = instrument.slippage_bps + bps
+    spread = max(Decimal(0), instrument.half_spread_bps + min(Decimal(0), slippage))
+    return replace(instrument, slippage_bps=max(Decimal(0), slippage), half_spread_bps=spread)
+
+
 def with_fee(instrument: Instrument, bps: Decimal) -> Instrument:
-    """The instrument with a fee that much higher on every fill."""
+    """The instrument with a fee that much higher on every fill; never below nothing."""
     more = bps / 10_000
     return replace(
-        instrument, maker_fee_rate=instrument.maker_fee_rate + more, taker_fee_rate=instrument.taker_fee_rate + more
-    )
+        instrument, maker_fee_rate=max(Decimal(0), instrument.maker_fee_rate + more),
+        taker_fee_rate=max(Decimal(0), instrument.taker_fee_rate + more),
+    )  # fmt: skip
 
 
-def _break_even(earns: Callable[[Decimal], bool]) -> float:
-    """Largest number of steps at which it still earns, by bisection; profit is taken to fall as cost grows."""
-    low, high = 0, int(MOST_BPS / STEP_BPS) + 1
+def _break_even(earns: Callable[[Decimal], bool], own_profit: float, declared: Decimal) -> float:
+    """Largest number of steps at which it still earns, by bisection; profit is taken to fall as cost grows.
+
+    Args:
+        own_profit: without any step, known already.
+        declared: bps that can be taken away.
+    """
+    low, high = -int(declared / STEP_BPS) - 1, int(MOST_BPS / STEP_BPS) + 1
+    low, high = (0, high) if own_profit > 0 else (low, 0)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if earns(middle * STEP_BPS) else (low, middle)

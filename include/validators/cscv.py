@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numba
 import numpy as np
@@ -17,12 +18,15 @@ from numpy.typing import NDArray
 from include.domain.bars import FloatArray, IntArray
 from include.domain.reason_codes import SampleCode
 from include.qualification.criterion import Measurement
+from include.validators.distributions import histogram
 from include.validators.samples import Unanswered
 
 BLOCKS = 16
 """As the paper proposes: 12,870 halves. More would be 48,620 and up for hardly another digit."""
 MIN_ROWS_PER_BLOCK = 10
 MIN_TRIALS = 2
+GRID, MOST_RANKS = 30, 100
+"""Evidence keeps a grid of that many cells a side and that many groups of ranks, however many halves and trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Overfitting:
         in_sample, out_of_sample: Sharpe ratio of the chosen trial in either half.
         slope: of out-of-sample on in-sample Sharpe ratios (least squares); None where all in-sample ones are equal.
         loss_probability: share of chosen trials with a negative Sharpe ratio out of sample.
+        by_rank: shape (trials,), mean Sharpe ratio out of sample of the trial that was best, second, ... in sample.
         rows: days used; the oldest are left out so that the blocks are equally long.
     """
 
@@ -72,6 +77,7 @@ class Overfitting:
     out_of_sample: FloatArray
     slope: float | None
     loss_probability: float
+    by_rank: FloatArray
     trials: int
     rows: int
     blocks: int
@@ -81,6 +87,24 @@ class Overfitting:
             "probability_of_overfitting": Measurement(self.probability, samples=self.rows),
             "out_of_sample_loss_probability": Measurement(self.loss_probability, samples=self.rows),
         }
+
+    def document(self, periods_per_year: float) -> dict[str, Any]:
+        """Plain JSON for evidence and report, bounded in size; Sharpe ratios are annualised.
+
+        `cells` are (in sample, out of sample, halves) of the middle of every cell of a grid that holds any.
+        """
+        year = np.sqrt(periods_per_year)
+        counts, across, up = np.histogram2d(year * self.in_sample, year * self.out_of_sample, bins=GRID)
+        x, y = (across[:-1] + across[1:]) / 2, (up[:-1] + up[1:]) / 2
+        cells = [(x[i], y[j], counts[i, j]) for i, j in np.argwhere(counts)]
+        groups = np.array_split(np.arange(self.trials), min(self.trials, MOST_RANKS))
+        logits = histogram(self.logits)
+        return {
+            "halves": len(self.logits), "blocks": self.blocks, "days": self.rows, "trials": self.trials,
+            "slope": self.slope, "logits": {"edges": list(logits.edges), "counts": list(logits.counts)},
+            "cells": [[round(float(a), 4), round(float(b), 4), int(n)] for a, b, n in cells],
+            "by_rank": [[float(np.mean(g)) + 1, round(float(year * self.by_rank[g].mean()), 4)] for g in groups],
+        }  # fmt: skip
 
 
 def probability_of_overfitting(trials: TrialReturns, blocks: int = BLOCKS) -> Overfitting | Unanswered:
@@ -103,7 +127,7 @@ def probability_of_overfitting(trials: TrialReturns, blocks: int = BLOCKS) -> Ov
     halves = np.array(list(combinations(range(blocks), blocks // 2)), dtype=np.int64)
     noise = 1e-12 * max(1.0, float(np.abs(returns).max()))
     sums, squares = centred.sum(axis=1), (centred**2).sum(axis=1)
-    rank, in_sample, out_of_sample = _cross_validate(
+    rank, in_sample, out_of_sample, by_rank = _cross_validate(
         sums, squares, sums.sum(axis=0), squares.sum(axis=0), mean, halves, size, noise
     )
     share = rank / (count + 1)
@@ -112,7 +136,8 @@ def probability_of_overfitting(trials: TrialReturns, blocks: int = BLOCKS) -> Ov
     slope = float(spread @ out_of_sample / (spread @ spread)) if np.ptp(in_sample) > 1e-12 else None
     return Overfitting(
         probability=float(np.mean(logits <= 1e-12)), logits=logits, in_sample=in_sample, out_of_sample=out_of_sample,
-        slope=slope, loss_probability=float(np.mean(out_of_sample < 0)), trials=count, rows=len(returns), blocks=blocks,
+        slope=slope, loss_probability=float(np.mean(out_of_sample < 0)),
+        by_rank=by_rank, trials=count, rows=len(returns), blocks=blocks,
     )  # fmt: skip
 
 
@@ -140,8 +165,9 @@ def _cross_validate(
     halves: IntArray,
     size: int,
     noise: float,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Rank out of sample and Sharpe ratio in either half of the best trial in each half, shape (halves,) each.
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Rank out of sample and Sharpe ratio in either half of the best trial in each half, shape (halves,) each; and
+    `Overfitting.by_rank`.
 
     `sums` and `squares` of centred returns have shape (blocks, trials), their totals (trials,). A trial without
     variance in a half has 0 there.
@@ -149,7 +175,7 @@ def _cross_validate(
     trials, n = mean.shape[0], halves.shape[1] * size
     rank, chosen, after = np.empty(halves.shape[0]), np.empty(halves.shape[0]), np.empty(halves.shape[0])
     inside, outside = np.empty(trials), np.empty(trials)
-    within = np.empty((2, trials))
+    within, by_rank = np.empty((2, trials)), np.zeros(trials)
     for h in range(halves.shape[0]):
         within[:] = 0.0
         for block in halves[h]:
@@ -163,7 +189,8 @@ def _cross_validate(
             )
         chosen[h] = inside.max()
         rank[h], after[h] = _winners(inside, outside, chosen[h])
-    return rank, chosen, after
+        by_rank += outside[np.argsort(-inside, kind="mergesort")]
+    return rank, chosen, after, by_rank / halves.shape[0]
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -6,8 +6,6 @@ too. Seeded and reproducible. Definitions and limits: `docs/statistics.md`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numba
@@ -15,10 +13,10 @@ import numpy as np
 
 from include.backtesting.bootstrap import block_length, draw_rows, walk_days
 from include.backtesting.daily_moves import DailyMoves
-from include.backtesting.intervals import Interval, wilson_interval
 from include.domain.bars import FloatArray, IntArray
 from include.domain.reason_codes import SampleCode
 from include.qualification.criterion import Measurement
+from include.validators.distributions import Distribution, Fan, distribution, fan, fan_marks, percentile, share
 from include.validators.samples import Unanswered, judge_sample
 
 PATHS = 10_000
@@ -27,36 +25,6 @@ MAX_STEPS = 50_000_000
 """Paths x steps beyond which fewer paths are walked, down to `MIN_PATHS`: about two seconds."""
 MIN_TRADES = 30
 MIN_DAYS = 30
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-FAN_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-FAN_POINTS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Fan:
-    """Quantiles of equity along the paths, for a chart. Equity is a multiple of the initial capital.
-
-    Attributes:
-        steps: shape (k,), k <= `FAN_POINTS`: after how many trades or days, from 0 to the end.
-        levels: shape (q, k), one row for each of `FAN_QUANTILES`.
-        realised: shape (k,), what really happened.
-    """
-
-    steps: IntArray
-    levels: FloatArray
-    realised: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A quantity over all paths: quantiles by their level, and where the realised value lies.
-
-    `realised_percentile` is the share of paths below the realised value, ties counted half.
-    """
-
-    quantiles: Mapping[float, float]
-    realised: float
-    realised_percentile: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +99,7 @@ def reshuffle_trades(
         raise ValueError(f"the capital {capital} must be above 0")
     if refused := judge_sample(pnl, at_least=MIN_TRADES, what="trades"):
         return refused
-    paths, marks = _affordable(paths, len(pnl)), _marks(len(pnl))
+    paths, marks = _affordable(paths, len(pnl)), fan_marks(len(pnl))
     realised = np.empty((1, len(marks)))
     now = _walk_orders(np.random.default_rng(seed), pnl.copy(), capital, marks, realised, False)
     equity = np.empty((paths, len(marks)))
@@ -140,9 +108,9 @@ def reshuffle_trades(
         return Unanswered(SampleCode.OBSERVATIONS_NOT_FINITE, f"trades={len(pnl)} equity_overflows=1")
     ruined = int(np.count_nonzero(lowest <= 1 - ruin_fraction))
     return TradeReshuffle(
-        trades=len(pnl), paths=paths, seed=seed, drawdown=_distribution(drawdown, float(now[0][0])),
-        drawdown_95=_percentile_95(drawdown, len(pnl)), ruin_fraction=ruin_fraction,
-        ruin=_probability(ruined, paths, len(pnl)), fan=_fan(marks, equity, realised[0]),
+        trades=len(pnl), paths=paths, seed=seed, drawdown=distribution(drawdown, float(now[0][0])),
+        drawdown_95=percentile(drawdown, 0.95, len(pnl)), ruin_fraction=ruin_fraction,
+        ruin=share(ruined, paths, len(pnl)), fan=fan(marks, equity, realised[0]),
     )  # fmt: skip
 
 
@@ -162,7 +130,7 @@ def bootstrap_days(
         if refused := judge_sample(column, at_least=MIN_DAYS, what="days"):
             return refused
     days, block = len(moves), block_length(moves.close)
-    paths, marks = _affordable(paths, days), _marks(days)
+    paths, marks = _affordable(paths, days), fan_marks(days)
     realised = np.empty((1, len(marks)))
     now = _walk_blocks(np.random.default_rng(seed), *columns, 0.0, marks, realised)
     equity = np.empty((paths, len(marks)))
@@ -172,10 +140,10 @@ def bootstrap_days(
     lost, breached = np.count_nonzero(equity[:, -1] < 1), np.count_nonzero(drawdown >= drawdown_limit)
     return DayBootstrap(
         days=days, paths=paths, seed=seed, block=block,
-        wealth=_distribution(equity[:, -1], float(realised[0, -1])), drawdown=_distribution(drawdown, float(now[0])),
-        drawdown_95=_percentile_95(drawdown, days), loss=_probability(int(lost), paths, days),
-        drawdown_limit=drawdown_limit, breach=_probability(int(breached), paths, days),
-        fan=_fan(marks, equity, realised[0]),
+        wealth=distribution(equity[:, -1], float(realised[0, -1])), drawdown=distribution(drawdown, float(now[0])),
+        drawdown_95=percentile(drawdown, 0.95, days), loss=share(int(lost), paths, days),
+        drawdown_limit=drawdown_limit, breach=share(int(breached), paths, days),
+        fan=fan(marks, equity, realised[0]),
     )  # fmt: skip
 
 
@@ -228,32 +196,3 @@ def _walk_blocks(
 
 def _affordable(paths: int, steps: int) -> int:
     return min(paths, max(MIN_PATHS, MAX_STEPS // steps))
-
-
-def _marks(steps: int) -> IntArray:
-    return np.unique(np.linspace(0, steps, min(FAN_POINTS, steps + 1)).round().astype(np.int64))
-
-
-def _fan(marks: IntArray, equity: FloatArray, realised: FloatArray) -> Fan:
-    return Fan(marks, np.quantile(equity, FAN_QUANTILES, axis=0), realised)
-
-
-def _distribution(values: FloatArray, realised: float) -> Distribution:
-    levels = np.quantile(values, QUANTILES)
-    # Rounding differs from path to path: what is equal to nine digits is a tie.
-    near = 1e-9 * max(1.0, abs(realised))
-    below, upto = np.mean(values < realised - near), np.mean(values <= realised + near)
-    return Distribution(dict(zip(QUANTILES, map(float, levels), strict=True)), realised, float((below + upto) / 2))
-
-
-def _percentile_95(values: FloatArray, samples: int) -> Measurement:
-    """95th percentile with the distribution-free interval between two order statistics (David and Nagaraja 2003)."""
-    ordered, n = np.sort(values), len(values)
-    half = 1.959964 * math.sqrt(n * 0.95 * 0.05)
-    low, high = max(0, math.floor(n * 0.95 - half)), min(n - 1, math.ceil(n * 0.95 + half))
-    return Measurement(float(np.quantile(values, 0.95)), float(ordered[low]), float(ordered[high]), samples)
-
-
-def _probability(hits: int, paths: int, samples: int) -> Measurement:
-    interval = wilson_interval(hits, paths) or Interval(0.0, 1.0)
-    return Measurement(hits / paths, interval.low, interval.high, samples)

@@ -70,12 +70,30 @@ def most_influential(influence: Mapping[str, float], count: int = 2) -> tuple[st
 
 def heat_map(points: Sequence[Point], trials: Mapping[int, Trial], names: Sequence[str]) -> list[list[float | None]]:
     """Sharpe ratios over two parameters' multiples, rows by the first name; None where nothing was measured."""
-    found = {
-        tuple(point.multiples.get(name, 1.0) for name in names): trials[i].sharpe
+    found = _on_plane(points, trials, names)
+    return [
+        [found[cell].sharpe if (cell := (row, column)) in found else None for column in MULTIPLES] for row in MULTIPLES
+    ]
+
+
+def kept_cells(
+    points: Sequence[Point], trials: Mapping[int, Trial], names: Sequence[str], chosen: int = 0
+) -> list[list[bool]]:
+    """For the cells of `heat_map` whether the point keeps its profit, as the plateau counts it."""
+    found, own = _on_plane(points, trials, names), trials.get(chosen)
+    return [
+        [(cell := (row, column)) in found and _keeps(found[cell], own) for column in MULTIPLES] for row in MULTIPLES
+    ]
+
+
+def _on_plane(
+    points: Sequence[Point], trials: Mapping[int, Trial], names: Sequence[str]
+) -> Mapping[tuple[float, ...], Trial]:
+    return {
+        tuple(point.multiples.get(name, 1.0) for name in names): trials[i]
         for i, point in enumerate(points)
         if i in trials and set(point.multiples) <= set(names)
     }
-    return [[found.get((row, column)) for column in MULTIPLES] for row in MULTIPLES]
 
 
 def _keeps(trial: Trial, own: Trial | None) -> bool:

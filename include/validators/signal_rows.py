@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from include.backtesting.kernel import nearest_steps
 from include.domain.bars import Bars, FloatArray, IntArray, Signals
-from include.domain.fill_rule import WEIGHT_STEP
+from include.domain.fill_rule import TRAILING_STEP, WEIGHT_STEP
 from include.domain.instruments import Instrument
 from include.domain.times import from_ms, iso
 
@@ -34,14 +35,21 @@ def differing_rows(one: Signals, other: Signals, instrument: Instrument) -> NDAr
     executors put them on: rounding noise far below a tick is no difference.
     """
     differing = _unequal(one.target, other.target)
-    for a, b, step in (
-        (one.weight, other.weight, WEIGHT_STEP),
-        (one.stop, other.stop, instrument.tick_size),
-        (one.take_profit, other.take_profit, instrument.tick_size),
-    ):
+    tick = instrument.tick_size
+    for name, step in (
+        ("weight", WEIGHT_STEP), ("stop", tick), ("take_profit", tick), ("trailing", TRAILING_STEP),
+        ("hold", Decimal(1)), ("add", WEIGHT_STEP),
+    ):  # fmt: skip
+        a, b = _column(one, name), _column(other, name)
         rows = np.flatnonzero(_unequal(a, b) & (np.abs(one.target) == 1))
         differing[rows] |= nearest_steps(a[rows], step) != nearest_steps(b[rows], step)
     return differing
+
+
+def _column(signals: Signals, name: str) -> FloatArray:
+    """A column, NaN all over where the strategy left it out."""
+    column: FloatArray | None = getattr(signals, name)
+    return np.full(len(signals), np.nan) if column is None else column
 
 
 def _unequal(a: FloatArray, b: FloatArray) -> NDArray[np.bool_]:

@@ -79,6 +79,11 @@ class WalkForward:
         return sum(fold.params is not None and fold.trades > 0 for fold in self.folds)
 
     @property
+    def profitable(self) -> int:
+        """Folds that ended with a profit out of sample: an edge that lived in the first few only shows here."""
+        return sum(fold.net_profit > 0 for fold in self.folds)
+
+    @property
     def sharpe(self) -> float | None:
         return sharpe_ratio(self.returns)
 

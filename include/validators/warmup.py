@@ -26,12 +26,8 @@ def check_warmup(strategy: Strategy, bars: Bars, signals: Signals, instrument: I
     differing = 0
     for row in map(int, rows):
         short = checked_signals(strategy, bars.window(row + 1 - strategy.warmup, row + 1))
-        if differing_rows(_row(short, -1), _row(signals, row), instrument)[0]:
+        last = len(short) - 1
+        if differing_rows(short.window(last, last + 1), signals.window(row, row + 1), instrument)[0]:
             differing += 1
             examples.append(describe_row(bars, row, short, -1, signals))
     return SignalCheck(len(rows), differing, tuple(examples[:EXAMPLES]))
-
-
-def _row(signals: Signals, row: int) -> Signals:
-    cut = slice(row, row + 1 or None)
-    return Signals(signals.target[cut], signals.weight[cut], signals.stop[cut], signals.take_profit[cut])

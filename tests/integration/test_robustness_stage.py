@@ -15,8 +15,9 @@ from include.config.files import find_profile
 from include.domain.bars import Bars, Signals
 from include.domain.enums import BATTERY, Stage
 from include.qualification.candidate import Candidate
+from include.qualification.criterion import Comparison
 from include.qualification.evidence import Evidence, rebuild_evidence
-from include.qualification.profile import Profile
+from include.qualification.profile import CriterionDocument, Profile
 from include.qualification.verdict import Verdict
 from include.stages.robustness import BLOCKS, CHECKS, blocks_of, run_battery
 from include.strategies.trend import MovingAverageTrend
@@ -151,3 +152,23 @@ def test_a_profile_with_other_thresholds_judges_the_same_metrics_otherwise(batte
     found = measure(Stage.REGIMES, profile=strict)[Stage.REGIMES]
     assert found.verdict is Verdict.FAIL and found.metrics == battery[Stage.REGIMES].metrics
     assert replace(found, verdict=Verdict.PASS).digest != found.digest
+
+
+def test_evidence_keeps_distributions_and_not_only_quantiles(battery: dict[Stage, Evidence]) -> None:
+    drawn = battery[Stage.MONTE_CARLO].details
+    for kept, paths in (
+        (drawn["trades"]["drawdown"], drawn["trades"]["paths"]), (drawn["days"]["wealth"], drawn["days"]["paths"]),
+        (drawn["execution"]["net_profit"], drawn["execution"]["runs"]),
+    ):  # fmt: skip
+        assert sum(kept["histogram"]["counts"]) == paths
+    found = battery[Stage.OVERFITTING].details
+    assert sum(n for *_, n in found["cross_validation"]["cells"]) == found["cross_validation"]["halves"]
+    assert "2012/2014" in found["deflated_sharpe"]["convention"], "the convention is stored with the number"
+
+
+def test_execution_noise_is_a_criterion_like_any_other(battery: dict[Stage, Evidence]) -> None:
+    wanted = CriterionDocument(metric="execution_profitable_share", op=Comparison.GE, threshold=0.95)
+    strict = PROFILE.model_copy(update={"criteria": {**PROFILE.criteria, Stage.MONTE_CARLO: [wanted]}})
+    found = measure(Stage.MONTE_CARLO, profile=strict)[Stage.MONTE_CARLO]
+    assert found.verdict is Verdict.FAIL
+    assert found.results[0].reason.startswith("execution_profitable_share >= 95 %: measured 0.00 %")

@@ -21,7 +21,13 @@ from include.qualification.evidence import Evidence, build_evidence
 from include.reporting.battery_panels import PANELS, UNREADABLE, build_panel, held_equity
 from include.reporting.figures import POINTS, Figure, Panel, thinned
 from include.reporting.panels_money import zero_crossing
-from include.reporting.panels_performance import equity_figure, longest_run, trades_figure, trades_table
+from include.reporting.panels_performance import (
+    equity_figure,
+    honesty_table,
+    longest_run,
+    trades_figure,
+    trades_table,
+)
 from include.reporting.scene import Scene
 from tests.samples import sample_candidate
 
@@ -117,6 +123,15 @@ def test_sensitivity_shows_heat_map_profile_and_what_was_refused() -> None:
     assert "fast must be below slow" in found.notes[-1]
 
 
+def test_the_heat_map_frames_the_cells_that_keep_their_profit_and_says_the_plateau() -> None:
+    kept = [[False] * 5, [False, True, False, False, False], *[[False] * 5] * 3]
+    heat = panel(Stage.SENSITIVITY, {**sensitivity(["fast", "slow"], []), "kept": kept}).figures[0]
+    cell, near, own = heat.layout["shapes"]
+    assert (cell["x0"], cell["x1"], cell["y0"], cell["y1"]) == pytest.approx((0.58, 1.42, 0.58, 1.42))
+    assert (near["x0"], near["x1"]) == (0.5, 3.5) and (own["x0"], own["x1"]) == (1.5, 2.5)
+    assert "Plateau: 50 %" in heat.caption
+
+
 def test_a_candidate_with_one_parameter_has_no_heat_map() -> None:
     assert len(panel(Stage.SENSITIVITY, sensitivity(["fast"], [])).figures) == 1
 
@@ -144,6 +159,44 @@ def test_monte_carlo_shows_fans_and_drawdowns_with_what_happened() -> None:
 def test_a_drawdown_limit_far_beyond_the_paths_is_said_instead_of_drawn() -> None:
     drawdown = panel(Stage.MONTE_CARLO, monte_carlo(drawdown_limit=0.9)).figures[-1]
     assert drawdown.layout["shapes"] == [] and "90.0 %, is far to the right" in drawdown.caption
+
+
+def with_noise(realised: float) -> dict[str, Any]:
+    """Details of this version: histograms and execution noise."""
+    counted = {"histogram": {"edges": [100.0, 150.0, 200.0], "counts": [30, 10]}}
+    details = monte_carlo()
+    for key in ("trades", "days"):
+        details[key] = {**details[key], "drawdown": {**details[key]["drawdown"], **counted}}
+    details["days"]["wealth"] = {**details["days"]["wealth"], **counted}
+    spread = {"quantiles": dict.fromkeys(QUANTILES, 150.0), **counted, "realised": realised, "realised_percentile": 1.0}
+    return {
+        **details,
+        "execution": {
+            "runs": 40, "trades": 60, "slippage_bps": {"A": 1.5, HOSTILE: 2.0}, "fan": details["days"]["fan"],
+            "noise": {"slippage": 1.0, "missed": 0.05, "late": 0.1, "most_bars": 3}, "net_profit": spread,
+            "sharpe": None, "drawdown": {**spread, "quantiles": QUANTILES},
+            "alone": [{"name": HOSTILE, "net_profit": 170.0, "profitable": 20}],
+        },
+    }  # fmt: skip
+
+
+def test_monte_carlo_shows_how_often_which_drawdown_and_result_came_and_what_noise_costs() -> None:
+    found = panel(Stage.MONTE_CARLO, with_noise(220.0))
+    *_, drawdowns, wealth, noise = found.figures
+    assert [trace["y"] for trace in drawdowns.data] == [[30, 10], [30, 10]] and len(wealth.data) == 1
+    assert drawdowns.data[0]["x"] == [125.0, 175.0] and drawdowns.data[1]["yaxis"] == "y2"
+    bars = noise.data[1]
+    assert bars["x"] == [220.0, 170.0, 150.0] and "<img" not in json.dumps([noise.data, noise.layout])
+    assert noise.layout["shapes"][0]["x0"] == 220.0
+    assert (
+        "slips 1.5 to 2.0 basis points more" in found.notes[-1] and "5 % of the entries are missed" in found.notes[-1]
+    )
+    assert len(found.tables[0].rows) == 5
+
+
+def test_an_undisturbed_run_far_from_all_noisy_ones_is_said_instead_of_drawn() -> None:
+    noise = panel(Stage.MONTE_CARLO, with_noise(9_000.0)).figures[-1]
+    assert noise.layout["shapes"] == [] and "far off" in noise.caption
 
 
 def test_what_monte_carlo_could_not_answer_is_named_with_its_reason() -> None:
@@ -191,6 +244,8 @@ def test_costs_cross_zero_where_the_profit_is_gone(profits: tuple[float, ...], w
 def test_break_even_is_shown_where_there_is_one_and_its_bound_is_named() -> None:
     _, marks = panel(Stage.COSTS, costs((10.0, 5.0), 64.0)).figures
     assert marks.data[0]["text"] == ["64 bps or more"] * 2
+    losing, notes = (found := panel(Stage.COSTS, costs((-1.0, -2.0), -1.5))).figures[1], found.notes
+    assert losing.layout["xaxis"]["range"][0] < -1.5 and "no profit at the declared costs" in notes[0]
     assert "no profit at the declared costs" in panel(Stage.COSTS, costs((-1.0, -2.0), None)).notes[0]
 
 
@@ -200,6 +255,26 @@ def test_overfitting_shows_probabilities_trials_and_what_has_no_answer() -> None
     assert found.figures[0].data[0]["x"] == [0.97]
     assert "45 of the neighbourhood and 3" in found.notes[0]
     assert found.notes[1] == "No answer for the probability of overfitting: TRIALS_TOO_FEW."
+
+
+def test_cross_validation_is_drawn_as_logits_degradation_and_ranks() -> None:
+    estimate = {"sharpe": 0.1, "observations": 90}
+    details = {
+        "trials": {"neighbourhood": 3, "logged": 0}, "unanswered": {},
+        "probabilistic_sharpe": {"value": 0.97, "estimate": estimate, "convention": "2012/2014"},
+        "cross_validation": {
+            "halves": 70, "blocks": 8, "trials": 3, "logits": {"edges": [-1.0, 0.0, 1.0], "counts": [20, 50]},
+            "cells": [[1.0, -0.5, 20], [2.0, 1.5, 50]], "by_rank": [[1, 1.2], [2, 0.4], [3, -0.1]],
+        },
+    }  # fmt: skip
+    found = panel(Stage.OVERFITTING, details, probabilistic_sharpe=0.97)
+    _, logits, degradation, ranks = found.figures
+    assert logits.data[0]["marker"]["color"] == ["--fail", "--pass"]
+    assert degradation.data[0]["customdata"] == [20, 50] and "28.6 % of the halves below zero" in degradation.label
+    assert ranks.data[0]["y"] == [1.2, 0.4, -0.1]
+    rows = dict(found.tables[0].rows)
+    assert rows["probabilistic Sharpe ratio: convention"] == "2012/2014"
+    assert rows["probabilistic Sharpe ratio: estimate sharpe"] == "0.1000"
 
 
 def scenario(name: str, drawdown: float) -> dict[str, Any]:
@@ -305,3 +380,14 @@ def test_trades_are_summed_up_in_words() -> None:
     assert rows["Holding time, median"] == "90 minutes"
     assert rows["Mean return of a winning trade"] == "1.500 %"
     assert longest_run(np.array([], dtype=bool)) == 0
+
+
+def test_what_a_strategy_knew_too_early_is_shown_with_the_first_difference() -> None:
+    seen = {"compared": 1_000, "differing": 3, "examples": ["X 2024: target 1 became 0"]}
+    honest = {"compared": 32, "differing": 0, "examples": []}
+    found = honesty_table({"X": {"lookahead": seen, "warmup": honest}})
+    assert found is not None and not found.folded
+    assert found.rows[0] == ("X", "later bars taken away", "X 2024: target 1 became 0", "1,000", "3")
+    quiet = honesty_table({"X": {"lookahead": honest, "warmup": honest}})
+    assert quiet is not None and quiet.folded, "nothing to see opens with a click"
+    assert honesty_table({"X": {"trades": 3}}) is None

@@ -24,7 +24,6 @@ from include.qualification.evidence import Evidence, build_evidence
 from include.reporting.panels_performance import monthly_returns
 from include.reporting.qualification import (
     ReportInput,
-    format_metric,
     headline,
     issues,
     render_qualification,
@@ -137,7 +136,7 @@ def test_every_issue_is_listed_under_its_stage_with_threshold_and_value() -> Non
         stage, reason = issue.split(": ", 1)
         assert stage == "BACKTEST" and reason in text
     assert "The measurement broke: books disagree" in text
-    assert "≥ 93.00 %, 100 samples" in text and "50.00 %" in text and "40.00 % to 60.00 %" in text
+    assert "≥ 93 %, 100 samples" in text and "50.00 %" in text and "40.00 % to 60.00 %" in text
 
 
 def test_what_the_profile_still_demands_is_named() -> None:
@@ -225,11 +224,12 @@ def test_monthly_returns_chain_to_the_whole() -> None:
     assert np.prod([1 + row.total for row in rows]) == pytest.approx(series.equity[-1] / 1_000.0)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "text"),
-    [("win_rate", 0.9312, "93.12 %"), ("net_profit", 1234.5, "1,234.50"), ("trades", 1234.0, "1,234"),
-     ("sharpe", None, "–"), ("sharpe", 1.005, "1.00"), ("max_gap_minutes", 2.5, "2.5"),
-     ("history_days", 730.0, "730"), ("history_days", 7.25, "7.25")],
-)  # fmt: skip
-def test_metrics_are_shown_in_their_unit(name: str, value: float | None, text: str) -> None:
-    assert format_metric(name, value) == text
+def test_funding_and_liquidations_stand_beside_each_symbol_that_has_any() -> None:
+    row = {"trades": 3, "win_rate": 0.5, "net_profit_closed": 10.0, "fees": 1.0}
+    bare, charged = (
+        replace(evidence(), details={"symbols": found})
+        for found in ({"A": row}, {"A": {**row, "funding": -1_234.5, "liquidations": 2}, "B": row})
+    )
+    assert "Funding paid" not in read(page(bare))
+    text = read(page(charged))
+    assert "Funding paid" in text and "-1,234.50" in text

@@ -10,7 +10,9 @@ import pytest
 
 from include.backtesting.portfolio import Market, run_portfolio
 from include.domain.bars import Bars, Signals
-from include.validators.costs import MOST_BPS, STEP_BPS, scaled, study_costs, with_fee
+from include.domain.instruments import Instrument
+from include.validators.costs import MOST_BPS, STEP_BPS, scaled, study_costs, with_fee, with_slippage
+from tests.adapters.strategies import Idle
 from tests.hourly_market import CAPITAL, START, bars_of, instrument
 
 
@@ -46,11 +48,38 @@ def test_break_even_is_just_below_half_the_gain_of_a_round_trip(gain: float, bre
     assert (found.break_even_slippage_bps, found.break_even_fee_bps) == (break_even, break_even)
 
 
-def test_a_candidate_that_loses_at_its_own_costs_has_no_break_even() -> None:
-    market = zigzag(-0.001)
+def test_a_candidate_that_loses_at_its_own_costs_would_have_to_pay_less() -> None:
+    market = zigzag(0.0004).with_instruments(lambda _: replace(dear(), tick_size=Decimal("0.0001")))
     found = study_costs(InAndOut(), market, CAPITAL, run_portfolio(InAndOut(), market, CAPITAL))
-    assert (found.break_even_slippage_bps, found.break_even_fee_bps) == (None, None)
+    assert (found.break_even_slippage_bps, found.break_even_fee_bps) == (-1.5, -1.5)  # 4 bps gained, 3 and 3 bps paid
     assert len(found.curve) == 6
+
+
+def test_a_candidate_that_loses_even_for_nothing_is_a_step_beyond_what_is_declared() -> None:
+    market = zigzag(-0.001).with_instruments(lambda _: dear())
+    found = study_costs(InAndOut(), market, CAPITAL, run_portfolio(InAndOut(), market, CAPITAL))
+    assert (found.break_even_slippage_bps, found.break_even_fee_bps) == (-2.0, -2.0)
+
+
+def dear() -> Instrument:
+    """A basis point and a half for a market fill, and the same as a fee."""
+    return replace(scaled(instrument(), Decimal(0)), half_spread_bps=Decimal("0.5"), slippage_bps=Decimal(1),
+                   taker_fee_rate=Decimal("0.00015"), maker_fee_rate=Decimal("0.0001"))  # fmt: skip
+
+
+def test_a_candidate_without_trades_has_no_break_even() -> None:
+    market = zigzag(0.004)
+    found = study_costs(Idle(warmup=1), market, CAPITAL, run_portfolio(Idle(warmup=1), market, CAPITAL))
+    assert (found.break_even_slippage_bps, found.break_even_fee_bps) == (None, None)
+
+
+def test_what_slips_less_comes_off_the_slippage_first_and_never_below_nothing() -> None:
+    costs = [
+        (i.slippage_bps, i.half_spread_bps) for i in (with_slippage(dear(), Decimal(b)) for b in (2, -1, "-1.2", -9))
+    ]
+    assert [(float(a), float(b)) for a, b in costs] == [(3.0, 0.5), (0.0, 0.5), (0.0, 0.3), (0.0, 0.0)]
+    free = with_fee(dear(), Decimal(-9))
+    assert not free.taker_fee_rate and not free.maker_fee_rate
 
 
 def test_profit_falls_as_costs_grow_and_the_declared_costs_are_the_run_itself() -> None:

@@ -1,5 +1,6 @@
 """CSCV against a plain reimplementation, hand-worked extremes, and the mistakes it must refuse."""
 
+import json
 from itertools import combinations
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.stats import linregress, rankdata
 
 from include.domain.reason_codes import SampleCode
 from include.domain.times import DAY_MS
-from include.validators.cscv import Overfitting, TrialReturns, probability_of_overfitting
+from include.validators.cscv import GRID, MOST_RANKS, Overfitting, TrialReturns, probability_of_overfitting
 from include.validators.samples import Unanswered
 
 
@@ -40,6 +41,17 @@ def plain(returns: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray, np.
         rows.append((np.log(share / (1 - share)), inside.max(), outside[winners].mean()))
     logits, chosen, after = np.array(rows).T
     return logits, chosen, after
+
+
+def plain_by_rank(returns: np.ndarray, blocks: int) -> np.ndarray:
+    """Mean result out of sample by rank in sample, half by half."""
+    parts, total = np.split(returns, blocks), np.zeros(returns.shape[1])
+    halves = list(combinations(range(blocks), blocks // 2))
+    for half in halves:
+        inside = sharpes(np.concatenate([parts[i] for i in half]))
+        outside = sharpes(np.concatenate([parts[i] for i in range(blocks) if i not in half]))
+        total += outside[np.argsort(-inside, kind="stable")]
+    return total / len(halves)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -135,3 +147,27 @@ UNANSWERED = [
 def test_trials_that_cannot_answer_are_refused_with_a_reason(returns: np.ndarray, code: SampleCode) -> None:
     found = probability_of_overfitting(trials_of(returns))
     assert isinstance(found, Unanswered) and found.code is code
+
+
+def test_the_evidence_keeps_the_whole_picture_in_bounded_size() -> None:
+    returns = np.random.default_rng(5).normal(0.0005, 0.01, (640, 150))
+    found = cross_validated(returns, 16)
+    kept = found.document(365)
+    assert sum(n for *_, n in kept["cells"]) == sum(kept["logits"]["counts"]) == kept["halves"] == 12_870
+    assert len(kept["cells"]) <= GRID * GRID and len(kept["by_rank"]) == MOST_RANKS
+    weighted = sum(x * n for x, _, n in kept["cells"]) / kept["halves"]
+    assert weighted == pytest.approx(np.sqrt(365) * found.in_sample.mean(), abs=0.1)
+    assert len(json.dumps(kept)) < 30_000
+
+
+def test_skill_keeps_its_rank_out_of_sample_and_noise_does_not() -> None:
+    random = np.random.default_rng(6)
+    noise = cross_validated(random.normal(0, 0.01, (640, 20)), 8)
+    skill = cross_validated(random.normal(np.linspace(0, 0.004, 20), 0.01, (640, 20)), 8)
+    assert skill.by_rank[0] > skill.by_rank[-1] + 0.3
+    assert abs(noise.by_rank[:5].mean() - noise.by_rank[-5:].mean()) < 0.1
+
+
+def test_the_mean_by_rank_is_that_of_the_papers_steps() -> None:
+    returns = np.random.default_rng(7).normal(0.0005, 0.01, (160, 7))
+    assert cross_validated(returns, 8).by_rank == pytest.approx(plain_by_rank(returns, 8))

@@ -26,7 +26,7 @@ def simulated(case: FillCase, *, late_secs: int = 0, worse: str = "0") -> Trades
         Fill(
             str(k), "al-x", "COIN/USDT", f.side, f.quantity,
             f.price - (Decimal(worse) if k % 2 else 0), Decimal(0), Liquidity.TAKER,
-            f.time + timedelta(seconds=late_secs),
+            case.time_of(f) + timedelta(seconds=late_secs),
         )
         for k, f in enumerate(case.fills)
     ]  # fmt: skip

@@ -6,9 +6,8 @@ import pytest
 from include.backtesting.daily_moves import DailyMoves
 from include.domain.reason_codes import SampleCode
 from include.qualification.metrics import METRICS
+from include.validators.distributions import BINS, FAN_POINTS, FAN_QUANTILES
 from include.validators.monte_carlo import (
-    FAN_POINTS,
-    FAN_QUANTILES,
     MIN_PATHS,
     DayBootstrap,
     TradeReshuffle,
@@ -164,3 +163,15 @@ def test_days_that_cannot_answer_are_refused_with_a_reason(returns: np.ndarray, 
 def test_without_capital_there_is_nothing_to_lose() -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         reshuffle_trades(np.ones(50), 0.0, ruin_fraction=0.5, seed=1)
+
+
+def test_histograms_count_every_path_and_are_bounded() -> None:
+    found = reshuffled(np.random.default_rng(2).normal(2, 20, 150), paths=3000).drawdown.histogram
+    assert sum(found.counts) == 3000
+    assert len(found.counts) == len(found.edges) - 1 <= BINS
+    assert np.all(np.diff(found.edges) > 0)
+
+
+def test_equal_values_are_one_bin() -> None:
+    found = reshuffled(np.full(40, 10.0)).drawdown.histogram
+    assert found.counts == (2000,) and found.edges == (0.0, 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from include.backtesting.sweep import Trial
 from include.validators.neighbourhood import axes, plane
-from include.validators.sensitivity import heat_map, measure_sensitivity, most_influential
+from include.validators.sensitivity import heat_map, kept_cells, measure_sensitivity, most_influential
 
 PARAMS = {"a": 4.0, "b": 8.0}
 POINTS = axes(PARAMS)
@@ -66,3 +66,13 @@ def test_the_heat_map_shows_none_where_nothing_was_measured() -> None:
     cells = heat_map(points, {centre: trial(centre, 0.01)}, ("a", "b"))
     assert cells[2][2] is not None
     assert sum(cell is not None for row in cells for cell in row) == 1
+
+
+def test_cells_that_keep_their_profit_are_marked_on_the_same_map() -> None:
+    points = plane(PARAMS, ("a", "b"))
+    centre = next(i for i, p in enumerate(points) if not p.multiples)
+    good, bad = (next(i for i, p in enumerate(points) if p.multiples == {"a": m}) for m in (0.75, 1.25))
+    trials = {centre: trial(centre, 0.01), good: trial(good, 0.009), bad: trial(bad, 0.001)}
+    kept = kept_cells(points, trials, ("a", "b"), chosen=centre)
+    assert (kept[2][2], kept[1][2], kept[3][2]) == (True, True, False)
+    assert sum(cell for row in kept for cell in row) == 2

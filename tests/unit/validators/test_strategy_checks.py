@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -121,3 +122,29 @@ def test_rounding_far_below_a_tick_is_no_difference_and_a_tick_is() -> None:
     assert not differing_rows(with_stop(99.94), with_stop(99.94 + 1e-11), INSTRUMENT)[0]
     assert differing_rows(with_stop(99.94), with_stop(99.96), INSTRUMENT)[0]
     assert differing_rows(with_stop(99.94), with_stop(np.nan), INSTRUMENT)[0]
+
+
+class CountsBars:
+    """Honest in everything but one column that was added to signals later."""
+
+    warmup = 3
+
+    def __init__(self, column: str, scale: float) -> None:
+        self._column, self._scale = column, scale
+
+    def signals(self, bars: Bars) -> Signals:
+        seen = np.arange(len(bars)) % 7 + 1.0
+        return replace(targets(np.ones(len(bars))), **{self._column: seen * self._scale})
+
+
+@pytest.mark.parametrize(("column", "scale"), [("trailing", 0.01), ("hold", 1.0), ("add", 0.1)])
+def test_every_column_of_the_signals_is_compared(column: str, scale: float) -> None:
+    forgetful = CountsBars(column, scale)
+    found = check_warmup(forgetful, BARS, checked_signals(forgetful, BARS), INSTRUMENT, seed=1)
+    assert found.differing > 0
+
+
+def test_a_column_that_is_there_only_on_longer_histories_differs() -> None:
+    bare = targets(np.ones(4))
+    assert differing_rows(replace(bare, trailing=np.full(4, 0.02)), bare, INSTRUMENT).all()
+    assert not differing_rows(replace(bare, trailing=np.full(4, np.nan)), bare, INSTRUMENT).any()

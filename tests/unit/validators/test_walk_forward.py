@@ -110,3 +110,11 @@ def test_a_parameter_point_gives_what_running_it_alone_gives(swept: tuple[Market
     for trial in sweep.trials[:3]:
         alone = run_portfolio(load_strategy(TREND, trial.params), found, CAPITAL)
         assert np.array_equal(trial.returns, alone.returns) and trial.trades == len(alone.trades)
+
+
+def test_profitable_folds_show_an_edge_that_lived_in_the_first_ones_only(swept: tuple[Market, Sweep]) -> None:
+    market, sweep = swept
+    found = walk_forward(TREND, sweep, market, CAPITAL, purge_days=1, scheme=Scheme.ROLLING)
+    profits = (10.0, 500.0, -1.0, 0.0)
+    told = replace(found, folds=tuple(replace(found.folds[0], net_profit=profit) for profit in profits))
+    assert told.profitable == 2

@@ -1,4 +1,4 @@
-"""Pictures of the checks for fitting: sensitivity to parameters, overfitting."""
+"""Pictures of the sensitivity check: heat map with plateau, profile along each parameter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.domain.enums import Stage
-from include.qualification.criterion import Measurement
 from include.qualification.evidence import Evidence
 from include.reporting.figures import (
     PALETTE,
@@ -25,25 +24,14 @@ from include.reporting.figures import (
 from include.reporting.scene import Scene
 from include.validators.neighbourhood import MULTIPLES
 
-LUCK = (
-    ("probabilistic_sharpe", "probabilistic Sharpe (PSR)", True),
-    ("deflated_sharpe", "deflated Sharpe (DSR)", True),
-    ("probability_of_overfitting", "overfitting (PBO)", False),
-    ("out_of_sample_loss_probability", "loss out of sample", False),
-)
-"""Probabilities of the overfitting check: metric, name, and whether high is good."""
-UNANSWERED = {
-    "probabilistic_sharpe": "probabilistic Sharpe ratio", "track_record": "minimum track record length",
-    "deflated_sharpe": "deflated Sharpe ratio", "backtest_length": "minimum backtest length",
-    "cross_validation": "probability of overfitting",
-}  # fmt: skip
-
 
 def sensitivity_panel(item: Evidence, scene: Scene) -> Panel:
     """Profile along each parameter's axis, and the heat map of the two that matter most."""
     details = item.details
     names, cells = details["heat_map"], details["cells"]
-    figures = [_heat_figure(names, cells, scene.params)] if len(names) == 2 else []
+    figures = []
+    if len(names) == 2:
+        figures.append(_heat_figure(names, cells, details.get("kept", []), scene.params, details["plateau"]))
     figures.append(_axes_figure(details["points"], details["influence"]))
     rows = sorted(details["influence"].items(), key=lambda pair: -pair[1])
     table = Table(
@@ -63,23 +51,13 @@ def sensitivity_panel(item: Evidence, scene: Scene) -> Panel:
     return Panel(tuple(figures), (table, points), tuple(notes))
 
 
-def overfitting_panel(item: Evidence, scene: Scene) -> Panel:
-    """Probabilities that the result is luck, the trials counted, and what has no answer."""
-    counts = item.details["trials"]
-    notes = (
-        f"Trials counted: {counts['neighbourhood']} of the neighbourhood and {counts['logged']} that the ledger has "
-        "logged for this strategy.",
-        *(f"No answer for the {UNANSWERED.get(name, name)}: {why}."
-          for name, why in item.details["unanswered"].items()),
-    )  # fmt: skip
-    drawn = _luck_figure(item.metrics, item)
-    return Panel((drawn,) if drawn else (), (), notes)
+# --- inside ------------------------------------------------------------------------------------------------
 
 
-# --- sensitivity ---------------------------------------------------------------------------------------------
-
-
-def _heat_figure(names: Sequence[str], cells: Sequence[Sequence[float | None]], params: Mapping[str, Any]) -> Figure:
+def _heat_figure(
+    names: Sequence[str], cells: Sequence[Sequence[float | None]], kept: Sequence[Sequence[bool]],
+    params: Mapping[str, Any], plateau: float | None,
+) -> Figure:  # fmt: skip
     down, across = names
     largest = max((abs(value) for row in cells for value in row if value is not None), default=1.0) or 1.0
     ticks = {name: [_tick(params.get(name), m) for m in MULTIPLES] for name in names}
@@ -91,20 +69,29 @@ def _heat_figure(names: Sequence[str], cells: Sequence[Sequence[float | None]], 
         "hovertemplate": "Sharpe %{text}<extra></extra>", "showscale": False,
     }  # fmt: skip
     middle = MULTIPLES.index(1.0)
-    own = {
-        "type": "rect", "x0": middle - 0.5, "x1": middle + 0.5, "y0": middle - 0.5, "y1": middle + 0.5,
-        "line": {"color": "--ink", "width": 2},
-    }  # fmt: skip
+    frames = [_frame(column, row, 0.42, "--soft", width=1)
+              for row, line_ in enumerate(kept) for column, keeps in enumerate(line_) if keeps]  # fmt: skip
+    frames += [_frame(middle, middle, 1.5, "--ink", dash="dash"), _frame(middle, middle, 0.5, "--ink", width=3)]
     side = {"tickmode": "array", "tickvals": list(range(len(MULTIPLES))), "showgrid": False}
     return figure(
-        [trace], height=340, shapes=[own],
+        [trace], height=340, shapes=frames,
         label=f"Heat map of the Sharpe ratio over {down} and {across}",
-        caption="Sharpe ratio over the two parameters that move it most, all others as the candidate has them; the "
-        "frame is the candidate. A plateau around it is good, a lone peak is fitted. Empty cells have no Sharpe ratio: "
-        "refused by the strategy, never traded, or the capital was used up.",
+        caption="Sharpe ratio over the two parameters that move it most, all others as the candidate has them. The "
+        "thick frame is the candidate; cells with a thin one keep a profit and half of its Sharpe ratio; inside the "
+        f"dashed one are near neighbours. Plateau: {percent(plateau, 0)} of all near neighbours keep it. Frames all "
+        "around are good, a lone one is fitted. Empty cells have no Sharpe ratio: refused, never traded, or the "
+        "capital was used up.",
         xaxis=axis(plain(across), ticktext=ticks[across], **side),
         yaxis=_set_off(axis(plain(down), ticktext=ticks[down], **side)),
     )  # fmt: skip
+
+
+def _frame(column: int, row: int, half: float, colour: str, **line_: Any) -> dict[str, Any]:
+    """A square around the middle of a cell."""
+    return {
+        "type": "rect", "x0": column - half, "x1": column + half, "y0": row - half, "y1": row + half,
+        "line": {"color": colour, "width": 2, **line_},
+    }  # fmt: skip
 
 
 def _set_off(found: dict[str, Any]) -> dict[str, Any]:
@@ -147,38 +134,4 @@ def _multiples(multiples: Mapping[str, float]) -> str:
     return ", ".join(f"{name} ×{m:g}" for name, m in multiples.items()) or "the candidate itself"
 
 
-# --- overfitting ---------------------------------------------------------------------------------------------
-
-
-def _luck_figure(metrics: Mapping[str, Measurement], item: Evidence) -> Figure | None:
-    known = [(name, words, good, value) for name, words, good in LUCK
-             if name in metrics and (value := metrics[name].value) is not None]  # fmt: skip
-    if not known:
-        return None
-    wanted = {r.criterion.metric: r.criterion.threshold for r in item.results}
-    rows = list(range(len(known)))
-    shapes = [
-        {"type": "line", "x0": wanted[name], "x1": wanted[name], "y0": n - 0.4, "y1": n + 0.4,
-         "line": {"color": "--ink", "width": 2}}
-        for n, (name, *_) in enumerate(known) if name in wanted
-    ]  # fmt: skip
-    bars: Trace = {
-        "type": "bar", "orientation": "h", "y": rows, "x": [value for *_, value in known], "showlegend": False,
-        "marker": {"color": ["--accent" if good else "--open" for _, _, good, _ in known]}, "width": 0.55,
-        "hoverinfo": "skip",
-    }  # fmt: skip
-    return figure(
-        [bars], height=80 + 42 * len(known), shapes=shapes,
-        label="; ".join(f"{words} {percent(value)}" for _, words, _, value in known),
-        caption="Probabilities. Blue should be near 100 % (the Sharpe ratio is above zero, and above the best that "
-        "luck gives that many trials); amber should be near 0 %. A stroke marks what the profile asks for.",
-        xaxis=axis(range=[0, 1], tickformat=".0%", fixedrange=True), margin={"l": 8, "r": 16, "t": 6, "b": 8},
-        yaxis=axis(tickvals=rows, ticktext=[f"{words}  {percent(value)}" for _, words, _, value in known],
-                   autorange="reversed", showgrid=False),
-    )  # fmt: skip
-
-
-PANELS = {
-    Stage.SENSITIVITY: sensitivity_panel,
-    Stage.OVERFITTING: overfitting_panel,
-}
+PANELS = {Stage.SENSITIVITY: sensitivity_panel}
