@@ -12,6 +12,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from include.domain.alerts import (
+    Alert,
+    AlertChange,
+    Attempt,
+    Backlog,
+    EquityFacts,
+    HourFacts,
+    Outcome,
+    Said,
+    Silence,
+    TradeFacts,
+)
 from include.domain.approvals import Approval
 from include.domain.bars import Bar, Bars
 from include.domain.deployments import (
@@ -23,7 +35,7 @@ from include.domain.deployments import (
 )
 from include.domain.enums import DeploymentStatus, DesiredState, Mode, OrderStatus, Severity, Stage, TradingState
 from include.domain.instruments import Instrument
-from include.domain.orders import Balance, Fill, Order, OrderReport, Position
+from include.domain.orders import Balance, Fill, FundingPayment, Order, OrderReport, Position
 from include.domain.times import Timeframe
 from include.qualification.candidate import Candidate
 from include.qualification.evidence import Evidence
@@ -89,6 +101,9 @@ class MarketData(Protocol):
 
 # --- venue -------------------------------------------------------------------------------------------------
 
+VenueEvent = Bar | OrderReport | FundingPayment
+"""What a venue tells by itself."""
+
 
 class Venue(Protocol):
     """One account on one exchange. Hides no retry and invents no status.
@@ -102,6 +117,17 @@ class Venue(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+    async def prepare(self, leverage: Mapping[str, int]) -> None:
+        """Set what the engine relies on: one-way positions, and isolated margin with this leverage for each symbol.
+
+        Asks first and changes only what differs, so that it can be repeated while a position is open. A venue without
+        margin (spot) takes leverage 1 and refuses more.
+
+        Raises:
+            RejectedError: the venue refuses the change, because of an open position or its own limits.
+        """
+        ...
 
     @property
     def reconnects(self) -> int:
@@ -130,7 +156,14 @@ class Venue(Protocol):
 
     async def open_orders(self) -> Sequence[OrderReport]: ...
 
-    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]: ...
+    async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
+        """Fills from `since` on, oldest first. Those of the exchange's own liquidation orders are under client ids
+        that `domain.ids.is_liquidation` knows."""
+        ...
+
+    async def funding(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
+        """Funding paid and received from `since` on, oldest first; empty where a venue has none (spot)."""
+        ...
 
     async def positions(self) -> Sequence[Position]:
         """Non-zero positions of the account."""
@@ -138,8 +171,11 @@ class Venue(Protocol):
 
     async def balances(self) -> Sequence[Balance]: ...
 
-    def events(self) -> AsyncIterator[Bar | OrderReport]:
-        """Finished bars and order reports in the order in which they arrived; ends when the venue closes."""
+    def events(self) -> AsyncIterator[VenueEvent]:
+        """Finished bars, order reports and funding in the order in which they arrived; ends when the venue closes.
+
+        A stop that has been met is reported as TRIGGERED before it fills: with little volume it may fill bars later.
+        """
         ...
 
 
@@ -350,7 +386,7 @@ class TradingStates(Protocol):
 
 
 class Orders(Protocol):
-    """Orders, fills and equity of deployments."""
+    """Orders, fills, funding and equity of deployments."""
 
     def write_ahead(self, order: Order, token: int) -> Order:
         """Commit-before-send: store the order as SUBMITTED, checking in the same transaction that `token` holds a
@@ -371,6 +407,21 @@ class Orders(Protocol):
             TransitionError: an order with this id exists; it must not be sent again.
             ValueError: the order is not a reduce-only FLATTEN.
         """
+        ...
+
+    def record_liquidation(self, order: Order) -> bool:
+        """Store an order of the exchange itself as ACCEPTED: a fact, so neither lease nor trading state is asked.
+
+        Returns:
+            False when it is there already.
+
+        Raises:
+            ValueError: the order's purpose is not LIQUIDATION.
+        """
+        ...
+
+    def record_funding(self, deployment_id: str, payments: Sequence[FundingPayment]) -> Sequence[FundingPayment]:
+        """Store payments once, by symbol and the venue's id; returns those that are new."""
         ...
 
     def record_denied(self, order: Order, reason: str) -> None: ...
@@ -396,6 +447,10 @@ class Orders(Protocol):
         """In venue order (time, trade id)."""
         ...
 
+    def funding(self, deployment_id: str) -> Sequence[FundingPayment]:
+        """In venue order (time, symbol)."""
+        ...
+
     def record_equity(self, deployment_id: str, points: Sequence[EquityPoint]) -> None: ...
 
     def equity(self, deployment_id: str, since: datetime | None = None) -> Sequence[EquityPoint]: ...
@@ -417,6 +472,10 @@ class Activity:
     fills_before: Sequence[Fill]
     """Recorded before the window, in venue order."""
     fills: Sequence[Fill]
+    """Recorded within, in venue order."""
+    funding_before: Sequence[FundingPayment]
+    """Recorded before the window, in venue order."""
+    funding: Sequence[FundingPayment]
     """Recorded within, in venue order."""
     equity_before: EquityPoint | None
     peak_before: Decimal | None
@@ -451,6 +510,173 @@ class Incidents(Protocol):
         ...
 
 
+# --- notices -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A way onward from a notice."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something people should hear: a title, lines of text and a link. Channels show as much of it as they can."""
+
+    severity: Severity
+    title: str
+    lines: tuple[str, ...] = ()
+    link: str = ""
+    verdict: str = ""
+    """Of a stage; empty for what is no verdict."""
+    table: tuple[tuple[str, ...], ...] = ()
+    """Rows of text under a header row: the criteria behind a verdict."""
+    buttons: tuple[Button, ...] = ()
+    group: str = ""
+    """What it is counted under when several notices are told as one; the severity when empty."""
+
+
+class Notifier(Protocol):
+    def send(self, notice: Notice) -> bool:
+        """Deliver; False when it could not. Never raises: a notifier that fails stops neither stage nor engine."""
+        ...
+
+
+# --- alerts ------------------------------------------------------------------------------------------------
+
+
+class Alerts(Protocol):
+    """Alerts, what moved them, silences, and the facts that rules are judged by."""
+
+    def lock(self) -> None:
+        """Become the only one who moves alerts until the transaction ends."""
+        ...
+
+    def open(self) -> Sequence[Alert]:
+        """Everything that is not RESOLVED, oldest first."""
+        ...
+
+    def recent(self, limit: int = 100) -> Sequence[Alert]:
+        """Newest first, resolved ones too."""
+        ...
+
+    def get(self, alert_id: int) -> Alert | None: ...
+
+    def save(self, before: Alert | None, after: Alert, *, by: str, reason: str, at: datetime) -> Alert:
+        """Store an alert, and who moved it why when its state changed.
+
+        Args:
+            before: as it was read; None for a new one.
+
+        Raises:
+            RetryableError: it has moved since it was read; read it again.
+        """
+        ...
+
+    def changes(self, alert_id: int) -> Sequence[AlertChange]:
+        """Oldest first."""
+        ...
+
+    def told(self, alert_ids: Sequence[int]) -> Mapping[int, frozenset[Said]]:
+        """What the outbox holds, or held, for each of these alerts."""
+        ...
+
+    def silence(self, silence: Silence) -> Silence:
+        """Store a silence; audited.
+
+        Raises:
+            ConfigurationError: nobody or no reason is named, or it ends before it begins.
+        """
+        ...
+
+    def lift(self, silence_id: int, by: str, reason: str, now: datetime) -> Silence:
+        """End a silence now; audited. Raises ConfigurationError when there is none that lasts."""
+        ...
+
+    def silences(self, now: datetime) -> Sequence[Silence]:
+        """Those in force."""
+        ...
+
+    def increase(self, subject: str, metric: str, value: float, now: datetime, since: datetime) -> float:
+        """Remember a counter's value and say how much it has grown since an instant (or since it was first seen).
+
+        A counter that fell was begun anew: all of it is growth.
+        """
+        ...
+
+    def beat(self, watcher: str, now: datetime) -> None:
+        """A sign of life of who evaluates and delivers."""
+        ...
+
+    def beaten_at(self) -> datetime | None: ...
+
+    def trades(self, deployment_id: str) -> TradeFacts: ...
+
+    def trading_since(self, deployment_id: str, start: datetime) -> HourFacts: ...
+
+    def equity(self, deployment_id: str) -> EquityFacts | None:
+        """None before the first point."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Notices claimed for one message on one channel."""
+
+    attempt: int
+    items: tuple[int, ...]
+    notices: tuple[Notice, ...]
+    tries: int
+    """How often the oldest has been tried, this time included."""
+    unsure: bool
+    """An earlier attempt may have arrived."""
+
+
+class Outbox(Protocol):
+    """What is to be told: written first, sent afterwards, kept until it was delivered."""
+
+    def put(
+        self,
+        channel: str,
+        notice: Notice,
+        *,
+        now: datetime,
+        due_at: datetime,
+        expires_at: datetime | None = None,
+        alert_id: int | None = None,
+        said: Said | None = None,
+    ) -> bool:
+        """Store a notice for a channel; False when the same was said about that alert already."""
+        ...
+
+    def claim(
+        self, channel: str, sender: str, *, now: datetime, pace_secs: Mapping[Severity, int], claim_secs: float
+    ) -> Batch | None:
+        """Take everything that is due on a channel and begin an attempt; to be committed before sending.
+
+        Nobody else gets these items until they are settled or `claim_secs` have passed (by the database's clock). None
+        when nothing is due, or the channel's last attempt is too recent for the worst severity that waits.
+        """
+        ...
+
+    def settle(self, batch: Batch, outcome: Outcome, reason: str, *, now: datetime, retry_at: datetime) -> None:
+        """End an attempt: its items are done, or due again at `retry_at`."""
+        ...
+
+    def attempts(self, channel: str, limit: int = 100) -> Sequence[Attempt]:
+        """Newest first."""
+        ...
+
+    def backlogs(self, now: datetime) -> Sequence[Backlog]:
+        """Channels with something undelivered that was due before now."""
+        ...
+
+
+# --- one transaction ---------------------------------------------------------------------------------------
+
+
 class UnitOfWork(Protocol):
     """One transaction. Rolled back unless `commit` was called."""
 
@@ -465,6 +691,8 @@ class UnitOfWork(Protocol):
     trading_states: TradingStates
     orders: Orders
     incidents: Incidents
+    alerts: Alerts
+    outbox: Outbox
 
     def commit(self, *, durable: bool = True) -> None:
         """Make the transaction count.
@@ -482,23 +710,4 @@ class Ledger(Protocol):
 
     def begin(self) -> AbstractContextManager[UnitOfWork]:
         """Open a transaction; the caller owns it."""
-        ...
-
-
-# --- notices -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something people should hear: a title, lines of text and a link."""
-
-    severity: Severity
-    title: str
-    lines: tuple[str, ...] = ()
-    link: str = ""
-
-
-class Notifier(Protocol):
-    def send(self, notice: Notice) -> bool:
-        """Deliver; False when it could not. Never raises: a notifier that fails stops neither stage nor engine."""
         ...

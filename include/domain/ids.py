@@ -64,3 +64,18 @@ def client_order_id(deployment_id: str, symbol: str, bar_time: datetime, purpose
     key = canonical_json([deployment_id, symbol, to_ms(bar_time), purpose.value, sequence])
     raw = hashlib.sha256(b"client-order-id:" + key.encode()).digest()
     return "al-" + base64.b32encode(raw).decode().lower()[:26]
+
+
+LIQUIDATION_PREFIX = "autoclose-"
+"""How the id of the exchange's own order that closes a position begins: Binance's word, in which others are told."""
+
+
+def is_liquidation(client_order_id: str) -> bool:
+    """Whether an order is the exchange's own, closing a position whose margin is used up."""
+    return client_order_id.startswith(LIQUIDATION_PREFIX)
+
+
+def liquidation_id(deployment_id: str, symbol: str, trade_id: str) -> str:
+    """Under which id the ledger keeps a liquidation: the exchange's own need not differ between two exchanges."""
+    raw = hashlib.sha256(b"liquidation:" + canonical_json([deployment_id, symbol, trade_id]).encode()).digest()
+    return LIQUIDATION_PREFIX + base64.b32encode(raw).decode().lower()[:26]

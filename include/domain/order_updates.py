@@ -16,7 +16,7 @@ from include.domain.instruments import symbol_id
 from include.domain.lifecycle import ORDER_TRANSITIONS, is_terminal
 from include.domain.orders import Order, OrderReport
 
-_OPEN = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED})
+_OPEN = frozenset({OrderStatus.ACCEPTED, OrderStatus.TRIGGERED, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED})
 
 
 def apply_report(order: Order, report: OrderReport, *, new_fill: bool, last_reported_at: datetime | None) -> Order:
@@ -62,7 +62,8 @@ def _next_status(order: Order, report: OrderReport, filled: Decimal, newer: bool
     if filled == order.intent.quantity:
         target = OrderStatus.FILLED
     elif target in _OPEN:
-        target = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
+        if filled or target is not OrderStatus.TRIGGERED:
+            target = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
         # Only news from after the cancel may say that it failed; an echo from before must not.
         if current is OrderStatus.PENDING_CANCEL and not newer:
             return current

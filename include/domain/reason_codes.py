@@ -109,3 +109,24 @@ class SampleCode(_Code):
     TRIALS_NOT_FINITE = "TRIALS_NOT_FINITE", "a trial's Sharpe ratio is NaN or infinite"
     SHARPE_NOT_ABOVE = "SHARPE_NOT_ABOVE", "the Sharpe ratio is not above the benchmark, so no length is enough"
     EQUITY_NOT_POSITIVE = "EQUITY_NOT_POSITIVE", "equity fell to zero or below, so daily returns are not defined"
+
+
+class AlertCode(_Code):
+    """What an alert is about (requirement M-3); rules in `include/config/alerts.yaml` name one each."""
+
+    WIN_RATE_LOW = "WIN_RATE_LOW", "fewer trades were won than the rule asks for"
+    DRAWDOWN_HIGH = "DRAWDOWN_HIGH", "equity has fallen too far from its highest mark"
+    LOSS_DAILY_HIGH = "LOSS_DAILY_HIGH", "the loss since 00:00 UTC of the venue's day is too large"
+    CAPITAL_LOW = "CAPITAL_LOW", "equity has fallen below a share of the capital"
+    LEVERAGE_HIGH = "LEVERAGE_HIGH", "positions are too large for the equity behind them"
+    LIQUIDATION = "LIQUIDATION", "the exchange has closed a position because its margin was used up"
+    TRADE_ABNORMAL = "TRADE_ABNORMAL", "a market order filled too far from the price it was decided on"
+    REJECTS_MANY = "REJECTS_MANY", "too large a share of the orders was refused by the venue"
+    API_ERRORS = "API_ERRORS", "calls to the venue ended without an answer that can be trusted"
+    DISCONNECTS = "DISCONNECTS", "streams of the venue had to be opened again too often"
+    HEARTBEAT_MISSING = "HEARTBEAT_MISSING", "an engine that should run gives no sign of life"
+    FEED_DEGRADED = "FEED_DEGRADED", "the market data of a running engine is silent, stale, late or has gaps"
+    TRADING_HALTED = "TRADING_HALTED", "a deployment that should trade is halted"
+    INCIDENT_OPENED = "INCIDENT_OPENED", "the ledger has a new incident"
+    DELIVERY_FAILING = "DELIVERY_FAILING", "alerts cannot be delivered on a channel"
+    DATA_MISSING = "DATA_MISSING", "a rule cannot be judged because what it needs is not known"

@@ -25,7 +25,7 @@ from include.domain.enums import (
     TimeInForce,
     TradingState,
 )
-from include.domain.orders import Fill, Intent, Order
+from include.domain.orders import Fill, FundingPayment, Intent, Order
 from include.domain.times import parse_utc
 from include.ports import RecordedApproval, RecordedEvidence
 from include.qualification.verdict import Verdict
@@ -101,7 +101,9 @@ def write_order(order: Order) -> dict[str, Any]:
         "type": intent.type.value, "quantity": intent.quantity, "reference_price": intent.reference_price,
         "price": intent.price, "stop_price": intent.stop_price, "reduce_only": intent.reduce_only,
         "sequence": intent.sequence, "protective_stop": intent.protective_stop,
-        "protective_take_profit": intent.protective_take_profit, "time_in_force": order.time_in_force.value,
+        "protective_take_profit": intent.protective_take_profit, "protective_trailing": intent.protective_trailing,
+        "hold_bars": intent.hold_bars, "callback_rate": intent.callback_rate,
+        "time_in_force": order.time_in_force.value,
         "status": order.status.value, "filled_quantity": order.filled_quantity,
         "venue_order_id": order.venue_order_id, "reason": order.reason, "created_at": order.created_at,
         "version": order.version,
@@ -112,7 +114,7 @@ def read_order(row: AnyRow) -> Order:
     intent = Intent(
         row.deployment_id, row.symbol, row.bar_time, OrderPurpose(row.purpose), Side(row.side), OrderType(row.type),
         row.quantity, row.reference_price, row.price, row.stop_price, row.reduce_only, row.sequence,
-        row.protective_stop, row.protective_take_profit,
+        row.protective_stop, row.protective_take_profit, row.protective_trailing, row.hold_bars, row.callback_rate,
     )  # fmt: skip
     return Order(
         row.client_order_id, intent, TimeInForce(row.time_in_force), OrderStatus(row.status), row.filled_quantity,
@@ -134,6 +136,10 @@ def read_fill(row: AnyRow) -> Fill:
         row.trade_id, row.client_order_id, row.symbol, Side(row.side), row.quantity, row.price, row.fee,
         Liquidity(row.liquidity), row.filled_at,
     )  # fmt: skip
+
+
+def read_funding(row: AnyRow) -> FundingPayment:
+    return FundingPayment(row.payment_id, row.symbol, row.amount, row.paid_at)
 
 
 def read_equity(row: AnyRow) -> EquityPoint:

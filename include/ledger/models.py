@@ -54,7 +54,7 @@ from include.domain.enums import (
 from include.domain.lifecycle import ORDER_TRANSITIONS, is_terminal
 from include.qualification.verdict import Verdict
 
-APPEND_ONLY = ("evidence", "approvals", "audit", "trials", "order_events", "fills", "profiles")
+APPEND_ONLY = ("evidence", "approvals", "audit", "trials", "order_events", "fills", "funding", "profiles")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -265,8 +265,16 @@ class OrderRow(Base):
         _one_of("status", OrderStatus),
         _finite("quantity", above="0"),
         _finite("reference_price"),
-        CheckConstraint("(price IS NOT NULL) = (type = 'LIMIT')", name="limit_price"),
-        CheckConstraint("(stop_price IS NOT NULL) = (type = 'STOP_MARKET')", name="stop_price"),
+        CheckConstraint(
+            "(price IS NOT NULL) = (type IN ('LIMIT', 'STOP_LIMIT', 'TAKE_PROFIT_LIMIT'))", name="limit_price"
+        ),
+        CheckConstraint(
+            "(stop_price IS NOT NULL) = "
+            "(type IN ('STOP_MARKET', 'STOP_LIMIT', 'TAKE_PROFIT_MARKET', 'TAKE_PROFIT_LIMIT'))",
+            name="stop_price",
+        ),
+        CheckConstraint("(callback_rate IS NOT NULL) = (type = 'TRAILING_STOP_MARKET')", name="callback_rate"),
+        CheckConstraint("hold_bars >= 1", name="hold_bars"),
         CheckConstraint("filled_quantity >= 0 AND filled_quantity <= quantity", name="filled_quantity"),
         UniqueConstraint("deployment_id", "client_order_id"),  # what a fill points at
         Index(None, "deployment_id", "created_at", "client_order_id"),
@@ -293,6 +301,9 @@ class OrderRow(Base):
     sequence: Mapped[int] = mapped_column(Integer)
     protective_stop: Mapped[Decimal | None]
     protective_take_profit: Mapped[Decimal | None]
+    protective_trailing: Mapped[Decimal | None]
+    hold_bars: Mapped[int | None]
+    callback_rate: Mapped[Decimal | None]
     time_in_force: Mapped[str]
     status: Mapped[str]
     filled_quantity: Mapped[Decimal]
@@ -350,6 +361,25 @@ class FillRow(Base):
     fee: Mapped[Decimal]
     liquidity: Mapped[str]
     filled_at: Mapped[datetime]
+    recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+
+
+class FundingRow(Base):
+    """A fact from the venue, counted once per deployment and symbol by the venue's own id."""
+
+    __tablename__ = "funding"
+    __table_args__ = (
+        _finite("amount"),
+        UniqueConstraint("deployment_id", "symbol", "payment_id"),
+        Index(None, "deployment_id", "paid_at"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    deployment_id: Mapped[str] = mapped_column(ForeignKey("deployments.id"))
+    symbol: Mapped[str]
+    payment_id: Mapped[str]
+    amount: Mapped[Decimal]
+    paid_at: Mapped[datetime]
     recorded_at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, exc, text
 from include import ports
 from include.domain.errors import OutcomeUnknownError
 from include.ledger.connection import build_engine, describe, translated
+from include.ledger.repositories.alerts import AlertRepository
 from include.ledger.repositories.audit import AuditRepository
 from include.ledger.repositories.candidates import CandidateRepository
 from include.ledger.repositories.deployments import DeploymentRepository
@@ -17,6 +18,7 @@ from include.ledger.repositories.evidence import ApprovalRepository, EvidenceRep
 from include.ledger.repositories.incidents import IncidentRepository
 from include.ledger.repositories.leases import LeaseRepository
 from include.ledger.repositories.orders import OrderRepository
+from include.ledger.repositories.outbox import OutboxRepository
 from include.ledger.repositories.profiles import ProfileRepository
 from include.ledger.repositories.trading_states import TradingStateRepository
 from include.ledger.repositories.trials import TrialRepository
@@ -42,6 +44,8 @@ class PostgresUnitOfWork:
         self.trading_states: ports.TradingStates = TradingStateRepository(connection, audit)
         self.orders: ports.Orders = OrderRepository(connection)
         self.incidents: ports.Incidents = IncidentRepository(connection)
+        self.alerts: ports.Alerts = AlertRepository(connection, audit)
+        self.outbox: ports.Outbox = OutboxRepository(connection)
 
     def commit(self, *, durable: bool = True) -> None:
         """Commit everything since `begin` (or the last commit); on disk when it returns, unless told otherwise.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from include.domain.approvals import Approval
 from include.domain.enums import Role, Stage
@@ -12,6 +13,7 @@ from include.domain.reason_codes import SignOffCode
 from include.ports import Ledger, RecordedEvidence
 from include.qualification.candidate import Candidate
 from include.qualification.profile import Profile
+from include.qualification.wording import format_interval, format_metric, wanted_text
 from include.stages.ladder import (
     Refusal,
     evaluate_authorisation,
@@ -93,18 +95,12 @@ def render_request(
     return "\n".join(lines)
 
 
-def _number(value: object) -> str:
-    """Four significant digits, thousands in full: people compare these at a glance."""
-    if not isinstance(value, int | float):
-        return "not measured"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _criterion_row(stage: Stage, row: Mapping[str, object]) -> str:
-    has_interval = row["low"] is not None and row["high"] is not None
-    interval = f"{_number(row['low'])} to {_number(row['high'])}" if has_interval else ""
-    wanted = f"{row['metric']} {row['op']} {_number(row['threshold'])}"
-    return f"| {stage.value} | {wanted} | {_number(row['value'])} | {interval} | {row['verdict']} |"
+def _criterion_row(stage: Stage, row: Mapping[str, Any]) -> str:
+    metric, value = str(row["metric"]), row["value"]
+    wanted = wanted_text(metric, str(row["op"]), row["threshold"])
+    measured = "not measured" if value is None else format_metric(metric, value)
+    interval = format_interval(metric, row["low"], row["high"])
+    return f"| {stage.value} | {wanted} | {measured} | {interval} | {row['verdict']} |"
 
 
 def verify_sign_offs(

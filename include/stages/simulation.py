@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,19 +19,19 @@ from typing import Any
 import numpy as np
 
 from include.backtesting.equity import ProfitCurve, profit_curve, total_profit
-from include.backtesting.kernel import Fills
+from include.backtesting.fills import Fills
 from include.backtesting.ledger_fills import place_fills
 from include.backtesting.metrics import Account, measure_trading
+from include.backtesting.portfolio import candidate_instrument
 from include.backtesting.run import history_start, run_symbol
 from include.backtesting.trades import Trades, merge_trades, trades_of, write_trades
 from include.domain.bars import Bars
 from include.domain.conversion import to_decimal
 from include.domain.deployments import Deployment, EquityPoint, VenueConnection, VenueKind, deployment_id
-from include.domain.enums import DeploymentStatus, DesiredState, Mode, OrderStatus, OrderType, Stage
+from include.domain.enums import DeploymentStatus, DesiredState, Mode, OrderPurpose, OrderStatus, OrderType, Stage
 from include.domain.errors import AirlockError, ConfigurationError, DataError
 from include.domain.fill_rule import symbol_allocation
-from include.domain.instruments import Instrument
-from include.domain.orders import Fill, Order
+from include.domain.orders import Fill, FundingPayment, Order
 from include.domain.times import DAY_MS, iso, parse_utc
 from include.ports import Ledger, MarketData
 from include.qualification.candidate import Candidate
@@ -133,6 +133,7 @@ class _Records:
     deployment: Deployment
     orders: Sequence[Order]
     fills: Sequence[Fill]
+    funding: Sequence[FundingPayment]
     points: Sequence[EquityPoint]
     final: Mapping[str, Any]
     """What engine and venue agreed on at the end; empty when the replay did not get there."""
@@ -191,7 +192,7 @@ def measure_simulation(
         drift = measure_drift(
             simulated.by_symbol,
             backtest.by_symbol,
-            {s: _instrument(market_data, candidate, s) for s in candidate.symbols},
+            {s: candidate_instrument(market_data, candidate, s) for s in candidate.symbols},
             candidate.timeframe,
             simulated_sharpe=simulated.metrics["sharpe"],
             backtest_sharpe=backtest.metrics["sharpe"],
@@ -204,6 +205,9 @@ def measure_simulation(
             "bookkeeping": bookkeeping,
             "feed": records.final.get("feed"),
             "open_trades": simulated.trades.open_trades,
+            "liquidated": sorted(
+                {o.intent.symbol for o in records.orders if o.intent.purpose is OrderPurpose.LIQUIDATION}
+            ),
             "only_simulated": list(drift.only_simulated),
             "only_backtest": list(drift.only_backtest),
         }
@@ -228,6 +232,7 @@ def _load(ledger: Ledger, deployment_id: str) -> _Records:
             deployment,
             work.orders.all(deployment_id),
             work.orders.fills(deployment_id),
+            work.orders.funding(deployment_id),
             work.orders.equity(deployment_id),
             final[-1].details if final else {},
         )
@@ -247,11 +252,6 @@ def _load_windows(
     return found
 
 
-def _instrument(market_data: MarketData, candidate: Candidate, symbol: str) -> Instrument:
-    """The lake's facts under the candidate's spelling, which is also the ledger's."""
-    return replace(market_data.instrument(candidate.venue, symbol), symbol=symbol)
-
-
 def _keep_books(
     records: _Records, candidate: Candidate, market_data: MarketData, windows: Mapping[str, tuple[Bars, Bars]]
 ) -> tuple[_Books, _Books, dict[str, Any]]:
@@ -264,13 +264,14 @@ def _keep_books(
     simulated: list[tuple[Bars, Fills]] = []
     backtest: list[tuple[Bars, Fills]] = []
     for symbol, (history, window) in windows.items():
-        instrument = _instrument(market_data, candidate, symbol)
+        instrument = candidate_instrument(market_data, candidate, symbol)
         fills = [fill for fill in records.fills if fill.symbol == symbol]
-        simulated.append((window, place_fills(fills, records.orders, window, instrument)))
+        placed = place_fills(fills, records.orders, window, instrument, records.funding)
+        simulated.append((window, placed))
         run = run_symbol(strategy, history, start, instrument, allocation)
         backtest.append((run.bars, run.fills))
     marks = {
-        symbol: to_decimal(float(window.close[-1]), _instrument(market_data, candidate, symbol).tick_size)
+        symbol: to_decimal(float(window.close[-1]), candidate_instrument(market_data, candidate, symbol).tick_size)
         for symbol, (_, window) in windows.items()
     }
     seed = int(candidate.id[:8], 16)
@@ -295,19 +296,22 @@ def _account(played: Sequence[tuple[Bars, Fills]], deployment: Deployment, candi
         trades=trades,
         curve=total,
         bars=sum(len(bars) for bars, _ in played),
-        notional=float(sum((fills.quantity * fills.price).sum() for _, fills in played)),
+        notional=sum(fills.notional for _, fills in played),
         fees=float(sum(fills.fee.sum() for _, fills in played)),
+        funding=float(sum(fills.funding_paid.sum() for _, fills in played)),
+        liquidations=sum(fills.liquidations for _, fills in played),
     )
     return _Books(by_symbol, trades, measure_trading(account, seed=seed))
 
 
 def _bookkeeping(records: _Records, marks: Mapping[str, Decimal]) -> dict[str, Any]:
     """The same money told by three: the fills, the engine's last equity point, and the venue's wallet."""
-    portfolio = replay_fills(records.deployment.capital, records.fills)
+    portfolio = replay_fills(records.deployment.capital, records.fills, records.funding)
     return {
         "capital": str(records.deployment.capital),
         "realised": str(portfolio.realised),
         "fees": str(portfolio.fees),
+        "funding": str(portfolio.funding),
         "unrealised": str(portfolio.unrealised(marks)),
         "wallet_from_fills": str(portfolio.wallet),
         "equity_from_fills": str(portfolio.equity(marks)),
@@ -336,7 +340,8 @@ def _engine_metrics(records: _Records, windows: Mapping[str, tuple[Bars, Bars]])
     closes = {int(moment) + timeframe.ms for moment in published}
     handled = closes & {int(point.at.timestamp() * 1_000) for point in records.points}
     span = max(handled) - int(published[0]) if handled else 0
-    market = [o for o in records.orders if o.intent.type is OrderType.MARKET and o.status in _SENT]
+    sent = [o for o in records.orders if o.status in _SENT and o.intent.purpose is not OrderPurpose.LIQUIDATION]
+    market = [order for order in sent if order.intent.type is OrderType.MARKET]
     accepted = [order for order in market if order.status is not OrderStatus.REJECTED]
     filled = sum(order.status is OrderStatus.FILLED for order in accepted)
     return {

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from include.domain.enums import OrderPurpose, OrderStatus
 from include.domain.lifecycle import ORDER_TRANSITIONS, is_terminal
-from include.domain.orders import Fill, Order
+from include.domain.orders import Fill, FundingPayment, Order
 from include.risk.limits import RATE_WINDOW
-from include.trading.portfolio import Portfolio, apply_fill
+from include.trading.portfolio import Portfolio, apply_fill, apply_funding
+from include.trading.standing import History
 
 _UNRESOLVED = (OrderStatus.SUBMITTED, OrderStatus.SUBMISSION_UNKNOWN)
 _NEVER_SENT = (OrderStatus.INITIALIZED, OrderStatus.DENIED)
@@ -19,36 +20,49 @@ _NEVER_SENT = (OrderStatus.INITIALIZED, OrderStatus.DENIED)
 class OrderBook:
     """Mirror of the ledger: only what a ledger write returned is put here, so a restart rebuilds the same book."""
 
-    def __init__(self, capital: Decimal, orders: Iterable[Order] = (), fills: Iterable[Fill] = ()) -> None:
+    def __init__(
+        self,
+        capital: Decimal,
+        orders: Iterable[Order] = (),
+        fills: Iterable[Fill] = (),
+        funding: Iterable[FundingPayment] = (),
+    ) -> None:
         self.portfolio = Portfolio(capital)
         self.known_ids: set[str] = set()
         self.orders_sent = 0
         self.fills_count = 0
+        self.first_fill_at: datetime | None = None
         self.last_fill_at: datetime | None = None
+        self.last_funding_at: datetime | None = None
         self.changed: set[str] = set()
         """Symbols whose protection must be looked at again; whoever looks takes them out."""
         self._relevant: dict[str, dict[str, Order]] = {}
         self._symbols: dict[str, str] = {}
         self._trades: set[tuple[str, str]] = set()
+        self._payments: set[tuple[str, str]] = set()
+        self._histories: dict[str, History] = {}
         self._sent_at: dict[str, datetime] = {}
         for order in orders:
             self.put(order)
         for fill in fills:
             self.add_fill(fill)
+        for payment in funding:
+            self.add_funding(payment)
 
     def put(self, order: Order) -> Order:
         """Take the newest version of an order."""
         key, symbol = order.client_order_id, order.intent.symbol
-        if key not in self.known_ids and order.status not in _NEVER_SENT:
+        sent = order.status not in _NEVER_SENT and order.intent.purpose is not OrderPurpose.LIQUIDATION
+        if sent and key not in self.known_ids:
             self.orders_sent += 1
             self._sent_at[key] = order.created_at
         self.known_ids.add(key)
         self._symbols[key] = symbol
         orders = self._relevant.setdefault(symbol, {})
         orders[key] = order
+        self.changed.add(symbol)
         if order.intent.purpose is OrderPurpose.ENTRY and order.filled_quantity > 0:
             self._forget_before(symbol, order.intent.bar_time)
-            self.changed.add(symbol)
         return order
 
     def add_fill(self, fill: Fill) -> bool:
@@ -58,10 +72,27 @@ class OrderBook:
             return False
         self._trades.add(key)
         self.portfolio = apply_fill(self.portfolio, fill)
+        self.history(fill.symbol).add(fill)
         self.changed.add(fill.symbol)
         self.fills_count += 1
+        self.first_fill_at = min(self.first_fill_at or fill.filled_at, fill.filled_at)
         self.last_fill_at = max(self.last_fill_at or fill.filled_at, fill.filled_at)
         return True
+
+    def add_funding(self, payment: FundingPayment) -> bool:
+        """Count a payment once; False when its id is known already."""
+        key = (payment.symbol, payment.payment_id)
+        if key in self._payments:
+            return False
+        self._payments.add(key)
+        self.portfolio = apply_funding(self.portfolio, payment)
+        self.history(payment.symbol).add(payment)
+        self.last_funding_at = max(self.last_funding_at or payment.paid_at, payment.paid_at)
+        return True
+
+    def history(self, symbol: str) -> History:
+        """What fills and funding of a symbol tell about any close that may still be asked about."""
+        return self._histories.setdefault(symbol, History())
 
     def knows_trade(self, fill: Fill) -> bool:
         return (fill.symbol, fill.trade_id) in self._trades
@@ -70,6 +101,11 @@ class OrderBook:
     def trades(self) -> frozenset[tuple[str, str]]:
         """(symbol, trade id) of every fill that is counted."""
         return frozenset(self._trades)
+
+    @property
+    def payments(self) -> frozenset[tuple[str, str]]:
+        """(symbol, payment id) of all funding that is counted."""
+        return frozenset(self._payments)
 
     def get(self, client_order_id: str) -> Order | None:
         """An order that still matters (working, or of the present position); None when unknown or long finished."""

@@ -1,7 +1,7 @@
 """The venue's events in the order in which an engine handles them: facts about orders before bars.
 
 Bars and order reports come over two connections, so their order of arrival says nothing about what happened first. A
-batch therefore sorts: reports first, as they came, then bars by open time and the candidate's symbol order.
+batch therefore sorts: reports and funding first, as they came, then bars by open time and the candidate's symbol order.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from include.domain.bars import Bar
 from include.domain.errors import RetryableError
-from include.domain.orders import OrderReport
-from include.ports import Venue
+from include.domain.orders import FundingPayment, OrderReport
+from include.ports import Venue, VenueEvent
 
 _SETTLING_TURNS = 3
 """Turns of the event loop that an event takes at most from the venue's queue to ours."""
@@ -25,9 +25,10 @@ class Batch:
 
     reports: tuple[OrderReport, ...]
     bars: tuple[Bar, ...]
+    funding: tuple[FundingPayment, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.reports or self.bars)
+        return bool(self.reports or self.bars or self.funding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class EventFeed:
         """`heard` is told of every bar at once, in order of arrival."""
         self._venue, self._heard = venue, heard
         self._rank = {symbol: rank for rank, symbol in enumerate(symbols)}
-        self._queue: asyncio.Queue[Bar | OrderReport | _End] = asyncio.Queue()
+        self._queue: asyncio.Queue[VenueEvent | _End] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -82,7 +83,7 @@ class EventFeed:
             await asyncio.sleep(0)
         return self._collect([])
 
-    def _collect(self, events: list[Bar | OrderReport | _End]) -> Batch | None:
+    def _collect(self, events: list[VenueEvent | _End]) -> Batch | None:
         while not self._queue.empty():
             events.append(self._queue.get_nowait())
         for event in events:
@@ -92,7 +93,11 @@ class EventFeed:
                 return None
         bars = [event for event in events if isinstance(event, Bar)]
         bars.sort(key=lambda bar: (bar.open_time, self._rank.get(bar.symbol, len(self._rank))))
-        return Batch(tuple(event for event in events if isinstance(event, OrderReport)), tuple(bars))
+        return Batch(
+            tuple(event for event in events if isinstance(event, OrderReport)),
+            tuple(bars),
+            tuple(event for event in events if isinstance(event, FundingPayment)),
+        )
 
     async def _pump(self) -> None:
         try:

@@ -1,6 +1,6 @@
-"""Accounting from fills alone: wallet, positions, realised profit, fees, equity. Pure, exact decimals, quote currency.
+"""Accounting from fills and funding alone: wallet, positions, realised profit, fees, equity. Pure and exact.
 
-Law: wallet + unrealised == capital + sum over fills of (-sign x quantity x price - fee) + position x mark.
+Law: wallet + unrealised == capital + sum over fills of (-sign x quantity x price - fee) + funding + position x mark.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from include.domain.holding import ZERO, Holding
-from include.domain.orders import Fill, Position
+from include.domain.orders import Fill, FundingPayment, Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,20 @@ class Portfolio:
     capital: Decimal
     realised: Decimal = ZERO
     fees: Decimal = ZERO
+    funding: Decimal = ZERO
+    """Received less paid."""
     holdings: Mapping[str, Holding] = field(default_factory=lambda: MappingProxyType({}))
     """Non-zero positions by symbol."""
 
     @property
     def wallet(self) -> Decimal:
-        """Capital plus realised profit less fees; open profit is not in it."""
-        return self.capital + self.realised - self.fees
+        """Capital and what has been `earned`; open profit is not in it."""
+        return self.capital + self.earned
+
+    @property
+    def earned(self) -> Decimal:
+        """Realised profit less fees, and funding: how much the venue's wallet has changed."""
+        return self.realised - self.fees + self.funding
 
     def quantity(self, symbol: str) -> Decimal:
         """Signed position, zero when flat."""
@@ -71,9 +78,16 @@ def apply_fill(portfolio: Portfolio, fill: Fill) -> Portfolio:
     )
 
 
-def replay_fills(capital: Decimal, fills: Iterable[Fill]) -> Portfolio:
-    """Portfolio after all fills, in the order given (venue order)."""
+def apply_funding(portfolio: Portfolio, payment: FundingPayment) -> Portfolio:
+    """Portfolio after one funding payment."""
+    return replace(portfolio, funding=portfolio.funding + payment.amount)
+
+
+def replay_fills(capital: Decimal, fills: Iterable[Fill], funding: Iterable[FundingPayment] = ()) -> Portfolio:
+    """Portfolio after all fills, in the order given (venue order), and all funding, in any order."""
     portfolio = Portfolio(capital)
     for fill in fills:
         portfolio = apply_fill(portfolio, fill)
+    for payment in funding:
+        portfolio = apply_funding(portfolio, payment)
     return portfolio

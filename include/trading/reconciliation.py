@@ -15,8 +15,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from include.domain.enums import OrderPurpose
-from include.domain.orders import Fill, Order, OrderReport
+from include.domain.orders import Fill, FundingPayment, Order, OrderReport
 
+_OF_ONE_CLOSE = (OrderPurpose.ENTRY, OrderPurpose.SCALE_IN, OrderPurpose.EXIT, OrderPurpose.TIME_EXIT)
 WALLET_TOLERANCE = Decimal("0.01")
 ZERO = Decimal(0)
 
@@ -34,6 +35,8 @@ class DifferenceKind(StrEnum):
     """A fill of one of our orders that the ledger does not have."""
     FILL_FOREIGN = "FILL_FOREIGN"
     """A fill of an order that is not ours."""
+    FUNDING_MISSING = "FUNDING_MISSING"
+    """A funding payment of one of our positions that the ledger does not have."""
     POSITION = "POSITION"
     WALLET = "WALLET"
 
@@ -54,6 +57,7 @@ REMEDIES: Mapping[DifferenceKind, Remedy] = MappingProxyType(
         DifferenceKind.ORDER_FOREIGN: Remedy.HALT,
         DifferenceKind.FILL_MISSING: Remedy.ADOPT,
         DifferenceKind.FILL_FOREIGN: Remedy.HALT,
+        DifferenceKind.FUNDING_MISSING: Remedy.ADOPT,
         DifferenceKind.POSITION: Remedy.HALT,
         DifferenceKind.WALLET: Remedy.HALT,
     }
@@ -68,6 +72,8 @@ class LedgerSnapshot:
     known_order_ids: frozenset[str]
     trades: frozenset[tuple[str, str]]
     """(symbol, trade id) of every recorded fill."""
+    payments: frozenset[tuple[str, str]]
+    """(symbol, payment id) of all recorded funding."""
     positions: Mapping[str, Decimal]
     wallet: Decimal | None
     """What the venue's wallet should hold; None where it is not known yet, which is itself a difference."""
@@ -79,6 +85,7 @@ class VenueSnapshot:
 
     open_orders: Sequence[OrderReport]
     fills: Sequence[Fill]
+    funding: Sequence[FundingPayment]
     positions: Mapping[str, Decimal]
     wallet: Decimal | None
     taken_at: datetime
@@ -148,6 +155,11 @@ def _compare_fills(ledger: LedgerSnapshot, venue: VenueSnapshot) -> list[Differe
 
 def _compare_money(ledger: LedgerSnapshot, venue: VenueSnapshot) -> list[Difference]:
     found = [
+        Difference(DifferenceKind.FUNDING_MISSING, f"{paid.symbol}#{paid.payment_id}", "none", str(paid.amount))
+        for paid in venue.funding
+        if (paid.symbol, paid.payment_id) not in ledger.payments
+    ]
+    found += [
         Difference(DifferenceKind.POSITION, symbol, str(ours), str(theirs))
         for symbol in sorted(ledger.positions.keys() | venue.positions.keys())
         if (ours := ledger.positions.get(symbol, ZERO)) != (theirs := venue.positions.get(symbol, ZERO))
@@ -166,9 +178,9 @@ def must_halt(differences: Sequence[Difference]) -> bool:
 def may_resend(order: Order, *, last_bar_time: datetime | None, position: Decimal) -> bool:
     """Whether an order that definitively never reached the venue is sent again (under the same id).
 
-    Entries and exits are decisions of one close and are resent while that bar is still the last one; later, the
-    strategy decides anew. Protection is resent as long as there is a position for it to protect.
+    Entries, scale-ins and exits are decisions of one close and are resent while that bar is still the last one; later,
+    the strategy decides anew. Protection is resent as long as there is a position for it to protect.
     """
-    if order.intent.purpose in (OrderPurpose.ENTRY, OrderPurpose.EXIT):
+    if order.intent.purpose in _OF_ONE_CLOSE:
         return order.intent.bar_time == last_bar_time
     return position * order.intent.side.sign < 0

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.domain.enums import OrderStatus, TradingState
-from include.domain.orders import Fill, Order
+from include.domain.ids import is_liquidation
+from include.domain.orders import Fill, FundingPayment, Order
 from include.ports import Ledger, Venue
 from include.trading.book import OrderBook
 from include.trading.order_manager import CLOCK_MARGIN, OrderManager, fill_reports
@@ -25,6 +26,7 @@ from include.trading.reconciliation import (
     may_resend,
 )
 from include.trading.session import Session, record_opening
+from include.trading.venue_facts import VenueFacts
 
 PASSES = 4
 """Two snapshots are never of one instant: what a fill between them causes is gone in the next pass."""
@@ -34,8 +36,9 @@ PASS_DELAY_SECS = 0.1
 class Recovery:
     """Brings one session and its venue into agreement, or says what keeps them apart."""
 
-    def __init__(self, ledger: Ledger, venue: Venue, session: Session, orders: OrderManager) -> None:
-        self._ledger, self._venue, self._session, self._orders = ledger, venue, session, orders
+    def __init__(self, ledger: Ledger, venue: Venue, session: Session, orders: OrderManager, facts: VenueFacts) -> None:
+        self._ledger, self._venue, self._session = ledger, venue, session
+        self._orders, self._facts = orders, facts
 
     @property
     def _book(self) -> OrderBook:
@@ -57,6 +60,7 @@ class Recovery:
             venue = await self._observe_venue()
             self._session.venue_wallet = venue.wallet
             self._learn_orders(venue)
+            self._facts.adopt_liquidations(venue.fills)
             if self._session.opening_wallet is None and not self._book.orders_sent and venue.wallet is not None:
                 record_opening(self._ledger, self._session, venue.wallet)
             remaining = compare_snapshots(self._observe_ledger(), venue)
@@ -93,11 +97,20 @@ class Recovery:
             found = await venue.fills(symbol, since - CLOCK_MARGIN)
             # The margin is for our own orders; somebody else's past is none of our business.
             fills += [f for f in found if f.filled_at >= since or f.client_order_id in self._book.known_ids]
-        orders = await venue.open_orders()
+        funding = [paid for symbol in session.candidate.symbols for paid in await self._funding(symbol)]
+        # The exchange's own order is gone in a moment; what it has done shows in fills and position.
+        orders = [report for report in await venue.open_orders() if not is_liquidation(report.client_order_id)]
         positions = {p.symbol: p.quantity for p in await venue.positions() if p.quantity}
         quotes = {instrument.quote for instrument in session.instruments.values()}
         wallets = [balance.wallet for balance in await venue.balances() if balance.currency in quotes]
-        return VenueSnapshot(orders, fills, positions, wallets[0] if len(wallets) == 1 else None, session.now)
+        wallet = wallets[0] if len(wallets) == 1 else None
+        return VenueSnapshot(orders, fills, funding, positions, wallet, session.now)
+
+    async def _funding(self, symbol: str) -> list[FundingPayment]:
+        since = self._book.last_funding_at or self._book.first_fill_at
+        if since is None:
+            return []
+        return [p for p in await self._venue.funding(symbol, since - CLOCK_MARGIN) if self._facts.is_ours(p)]
 
     def _fills_since(self) -> datetime:
         """From the last fill we know, or our first order; before that nothing at the venue can be ours."""
@@ -110,6 +123,7 @@ class Recovery:
             book.working(),
             frozenset(book.known_ids),
             book.trades,
+            book.payments,
             book.portfolio.quantities(),
             self._session.expected_wallet,
         )
@@ -125,6 +139,8 @@ class Recovery:
         subjects = {difference.subject for difference in differences}
         if DifferenceKind.FILL_MISSING in kinds:
             self._adopt_fills(venue.fills)
+        if DifferenceKind.FUNDING_MISSING in kinds:
+            self._facts.take_funding(venue.funding)
         for report in venue.open_orders:
             order = self._book.get(report.client_order_id)
             if order is not None and report.client_order_id in subjects:

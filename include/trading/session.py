@@ -1,13 +1,13 @@
 """What an engine knows about its deployment while it runs, and how that is read back from the ledger.
 
 Loading is the same for a first start and for a restart after a crash: everything that must survive (orders, fills,
-equity, high-water mark, what the account held at first) is in the ledger, and nothing else is remembered.
+funding, equity, high-water mark, what the account held at first) is in the ledger, and nothing else is remembered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
@@ -67,7 +67,7 @@ class Session:
         """What the venue's wallet should hold now."""
         if self.opening_wallet is None:
             return None
-        return self.opening_wallet + self.book.portfolio.realised - self.book.portfolio.fees
+        return self.opening_wallet + self.book.portfolio.earned
 
     @property
     def may_send(self) -> bool:
@@ -143,6 +143,7 @@ def load_session(
     """
     with ledger.begin() as work:
         orders, fills = work.orders.all(deployment.id), work.orders.fills(deployment.id)
+        funding = work.orders.funding(deployment.id)
         points = work.orders.equity(deployment.id, now - _RECENT) or work.orders.equity(deployment.id)
         high_water = work.orders.high_water(deployment.id, deployment.capital)
         opened = work.audit.of_subject(deployment.id, ACCOUNT_OPENED)
@@ -155,8 +156,9 @@ def load_session(
         deployment=deployment,
         candidate=candidate,
         limits=limits,
-        instruments=instruments,
-        book=OrderBook(deployment.capital, orders, fills),
+        # What the account is set to is the candidate's choice, so the venue's facts carry it from here on.
+        instruments={s: replace(i, leverage=candidate.leverage) for s, i in instruments.items()},
+        book=OrderBook(deployment.capital, orders, fills, funding),
         windows={symbol: BarWindow(symbol, candidate.timeframe, warmup) for symbol in candidate.symbols},
         now=now,
         high_water=high_water,

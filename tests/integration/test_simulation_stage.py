@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from include.config.files import find_profile
@@ -23,9 +24,9 @@ from include.qualification.evidence import Evidence, build_evidence
 from include.qualification.verdict import Verdict
 from include.stages.simulation import TRADES_FILE, measure_simulation, start_simulation
 from include.trading.endings import ACCOUNT_RECONCILED
-from tests.adapters.engines import churn_candidate, replay_engine
-from tests.adapters.memory_market import MemoryMarket
-from tests.integration.venues.sandbox import ALICE, START, market, plan, running
+from tests.adapters.engines import candidate_of, churn_candidate, replay_engine
+from tests.adapters.memory_market import MINUTE, MemoryMarket, make_instrument
+from tests.integration.venues.sandbox import ALICE, HISTORY, START, SYMBOLS, market, plan, running
 
 MINUTES = 240
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -152,6 +153,31 @@ async def test_an_undisturbed_simulation_equals_the_backtest_and_its_books_agree
     assert evidence.artefacts.keys() == {TRADES_FILE}
     again = measure(ledger, deployment, candidate, data, tmp_path)
     assert again.digest == evidence.digest
+
+
+async def test_funding_leverage_and_partial_fills_are_in_both_books(ledger: PostgresLedger, tmp_path: Path) -> None:
+    candidate = candidate_of("Stacker", SYMBOLS, leverage=3, weight=0.02, add=0.01, trailing=0.004)
+    data = paying_market()
+    deployment = await run(ledger, candidate, data)
+    evidence = measure(ledger, deployment, candidate, data, tmp_path)
+    assert "error" not in evidence.details
+    values = {name: measurement.value for name, measurement in evidence.metrics.items()}
+    assert values["trade_parity"] == 1.0
+    assert values["funding"] and values["liquidations"] == 0
+    books = evidence.details["bookkeeping"]
+    assert Decimal(books["funding"]) == pytest.approx(Decimal(repr(-values["funding"])))
+    with ledger.begin() as work:
+        fills, orders = work.orders.fills(deployment.id), work.orders.all(deployment.id)
+    assert len(fills) > sum(order.filled_quantity > 0 for order in orders), "some orders fill bit by bit"
+
+
+def paying_market() -> MemoryMarket:
+    """Little volume, and funding every hour."""
+    whole = market(MINUTES)
+    rates = np.where(np.arange(HISTORY + MINUTES) % 60 == 0, 0.0003, np.nan)
+    window = START - HISTORY * MINUTE.delta, START + MINUTES * MINUTE.delta
+    bars = {s: replace(whole.bars("test", s, MINUTE, *window), extras={"funding_rate": rates}) for s in SYMBOLS}
+    return MemoryMarket(bars, {s: replace(make_instrument(s), participation=Decimal("0.4")) for s in bars})
 
 
 async def test_books_that_do_not_agree_make_the_measurement_an_error(

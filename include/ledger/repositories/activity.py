@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, select, text
 
 from include.domain.deployments import EquityPoint
 from include.domain.enums import OrderStatus
-from include.ledger.codec import read_equity, read_fill
-from include.ledger.models import EquityRow, FillRow
+from include.ledger.codec import read_equity, read_fill, read_funding
+from include.ledger.models import EquityRow, FillRow, FundingRow
 from include.ports import Activity
 
 _STATUS_AT_END = text(
@@ -34,6 +34,11 @@ def read_activity(connection: Connection, deployment_id: str, start: datetime, e
         .where(FillRow.deployment_id == deployment_id, FillRow.recorded_at < end)
         .order_by(FillRow.filled_at, func.length(FillRow.trade_id), FillRow.trade_id)
     ).all()
+    funding = connection.execute(
+        select(FundingRow.__table__)
+        .where(FundingRow.deployment_id == deployment_id, FundingRow.recorded_at < end)
+        .order_by(FundingRow.paid_at, FundingRow.symbol)
+    ).all()
     of_deployment = EquityRow.deployment_id == deployment_id
     last_before = connection.execute(
         select(EquityRow.__table__)
@@ -48,6 +53,8 @@ def read_activity(connection: Connection, deployment_id: str, start: datetime, e
     return Activity(
         fills_before=[read_fill(row) for row in fills if row.recorded_at < start],
         fills=[read_fill(row) for row in fills if row.recorded_at >= start],
+        funding_before=[read_funding(row) for row in funding if row.recorded_at < start],
+        funding=[read_funding(row) for row in funding if row.recorded_at >= start],
         equity_before=None if last_before is None else read_equity(last_before),
         peak_before=peak,
         equity=_equity(connection, deployment_id, start, end),

@@ -1,4 +1,4 @@
-"""Equity of deployments and its high-water mark: the part of `ports.Orders` that is about money, not orders."""
+"""Funding, equity and its high-water mark: the part of `ports.Orders` that is about money, not orders."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, Numeric, Text, select, text
 
 from include.domain.deployments import EquityPoint
-from include.ledger.codec import read_equity, require_aware
-from include.ledger.models import EquityRow
+from include.domain.orders import FundingPayment
+from include.ledger.codec import read_equity, read_funding, require_aware
+from include.ledger.models import EquityRow, FundingRow, UtcTime
 from include.ledger.repositories.activity import read_activity
 from include.ports import Activity
 
@@ -24,6 +25,16 @@ _RECORD_EQUITY = text(
         unrealised = excluded.unrealised
     """
 )
+_RECORD_FUNDING = text(
+    """
+    INSERT INTO funding (deployment_id, symbol, payment_id, amount, paid_at)
+    SELECT :deployment_id, p.symbol, p.payment_id, p.amount, p.paid_at
+    FROM unnest(CAST(:symbol AS text[]), CAST(:payment_id AS text[]), CAST(:amount AS numeric[]),
+        CAST(:paid_at AS timestamptz[])) AS p (symbol, payment_id, amount, paid_at)
+    ON CONFLICT (deployment_id, symbol, payment_id) DO NOTHING
+    RETURNING payment_id, symbol, amount, paid_at
+    """
+).columns(payment_id=Text(), symbol=Text(), amount=Numeric(), paid_at=UtcTime())
 _RAISE_HIGH_WATER = text(
     """
     INSERT INTO high_water AS mark (deployment_id, equity, raised_at)
@@ -56,6 +67,29 @@ class EquityRepository:
                 "unrealised": [point.unrealised for point in latest.values()],
             },
         )
+
+    def record_funding(self, deployment_id: str, payments: Sequence[FundingPayment]) -> Sequence[FundingPayment]:
+        if not payments:
+            return ()
+        new = self._connection.execute(
+            _RECORD_FUNDING,
+            {
+                "deployment_id": deployment_id,
+                "symbol": [payment.symbol for payment in payments],
+                "payment_id": [payment.payment_id for payment in payments],
+                "amount": [payment.amount for payment in payments],
+                "paid_at": [require_aware(payment.paid_at, "paid_at") for payment in payments],
+            },
+        )
+        return [read_funding(row) for row in new]
+
+    def funding(self, deployment_id: str) -> Sequence[FundingPayment]:
+        statement = (
+            select(FundingRow.__table__)
+            .where(FundingRow.deployment_id == deployment_id)
+            .order_by(FundingRow.paid_at, FundingRow.symbol)
+        )
+        return [read_funding(row) for row in self._connection.execute(statement)]
 
     def equity(self, deployment_id: str, since: datetime | None = None) -> Sequence[EquityPoint]:
         """Oldest first; `since` is inclusive."""

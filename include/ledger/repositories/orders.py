@@ -76,7 +76,7 @@ def _storing(on_conflict: str) -> TextualSelect:
 _STORE_SUBMITTED = _storing(
     "DO UPDATE SET status = 'SUBMITTED', version = orders.version + 1 WHERE orders.status = 'INITIALIZED'"
 )
-_STORE_DENIED = _storing("DO NOTHING")
+_STORE_FACT = _storing("DO NOTHING")
 _LOCK_ORDER = text(
     f"SELECT {_COLUMNS} FROM orders WHERE client_order_id = :client_order_id FOR UPDATE"  # noqa: S608
 ).columns(*_ORDERS.c)
@@ -146,10 +146,16 @@ class OrderRepository(EquityRepository):
             raise TransitionError(f"order {order.client_order_id}", current, OrderStatus.SUBMITTED.value)
         return read_order(stored)
 
+    def record_liquidation(self, order: Order) -> bool:
+        if order.intent.purpose is not OrderPurpose.LIQUIDATION:
+            raise ValueError(f"order {order.client_order_id}: only the exchange's own orders are stored as facts")
+        accepted = replace(order, status=OrderStatus.ACCEPTED)
+        return self._connection.execute(_STORE_FACT, _parameters(accepted)).one_or_none() is not None
+
     def record_denied(self, order: Order, reason: str) -> None:
         """Keep a denial; where the id is known already, what is known stays."""
         denied = replace(order, status=OrderStatus.DENIED, reason=reason)
-        self._connection.execute(_STORE_DENIED, _parameters(denied))
+        self._connection.execute(_STORE_FACT, _parameters(denied))
 
     # --- after the venue -------------------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from include.domain.deployments import Deployment, EquityPoint, Lease
 from include.domain.enums import Mode, OrderPurpose, OrderStatus, OrderType, Side, TradingState
 from include.domain.errors import ConfigurationError, FatalError, LeaseLostError, RejectedError, TransitionError
-from include.domain.orders import Order, OrderReport
+from include.domain.orders import FundingPayment, Order, OrderReport
 from include.ledger.unit_of_work import PostgresLedger
 from tests.postgres import run_sql, wait_until_blocked
 from tests.samples import NOON, put_deployment, put_lease, sample_fill, sample_order, sample_report
@@ -50,7 +51,10 @@ def _apply(ledger: PostgresLedger, report: OrderReport) -> Order:
 def test_a_written_order_is_submitted_and_survives_a_new_connection(
     ledger: PostgresLedger, deployment: Deployment, lease: Lease
 ) -> None:
-    order = sample_order(deployment, protective_stop=Decimal("59000"), protective_take_profit=Decimal("60500.5"))
+    order = sample_order(
+        deployment, protective_stop=Decimal("59000"), protective_take_profit=Decimal("60500.5"),
+        protective_trailing=Decimal("0.012"), hold_bars=10**12,
+    )  # fmt: skip
     stored = _send(ledger, order, lease.token)
     assert stored == replace(order, status=S.SUBMITTED)
     ledger.close()
@@ -441,3 +445,70 @@ def test_the_ledger_refuses_numbers_that_are_not_there(ledger: PostgresLedger, d
     for bad in ("NaN", "Infinity"):
         with pytest.raises(RejectedError, match="ck_high_water_equity"), ledger.begin() as uow:
             uow.orders.high_water(deployment.id, Decimal(bad))
+
+
+# --- what the exchange does by itself --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        {
+            "type": OrderType.TRAILING_STOP_MARKET,
+            "callback_rate": Decimal("0.005"),
+            "purpose": OrderPurpose.TRAILING_STOP,
+        },
+        {"type": OrderType.STOP_MARKET, "stop_price": Decimal(59_000), "purpose": OrderPurpose.STOP},
+        {"purpose": OrderPurpose.SCALE_IN},
+        {"purpose": OrderPurpose.TIME_EXIT},
+    ],
+    ids=lambda details: details["purpose"].value,
+)
+def test_every_kind_of_order_comes_back_as_it_was_written(
+    ledger: PostgresLedger, deployment: Deployment, lease: Lease, details: dict[str, Any]
+) -> None:
+    order = sample_order(deployment, side=Side.SELL, reduce_only=True, **details)
+    stored = _send(ledger, order, lease.token)
+    with ledger.begin() as uow:
+        assert uow.orders.get(order.client_order_id) == stored == replace(order, status=S.SUBMITTED)
+
+
+def test_a_triggered_stop_fills_in_the_end_and_late_news_does_not_untrigger_it(
+    ledger: PostgresLedger, deployment: Deployment, lease: Lease
+) -> None:
+    order = sample_order(
+        deployment, type=OrderType.STOP_MARKET, stop_price=Decimal(59_000), purpose=OrderPurpose.STOP, reduce_only=True
+    )
+    _send(ledger, order, lease.token)
+    assert _apply(ledger, sample_report(order, S.ACCEPTED)).status is S.ACCEPTED
+    assert _apply(ledger, sample_report(order, S.TRIGGERED)).status is S.TRIGGERED
+    assert _apply(ledger, sample_report(order, S.ACCEPTED)).status is S.TRIGGERED
+    assert _apply(ledger, sample_report(order, S.FILLED, sample_fill(order))).status is S.FILLED
+    assert _apply(ledger, sample_report(order, S.TRIGGERED)).status is S.FILLED
+
+
+def test_a_liquidation_is_stored_once_and_needs_no_lease(ledger: PostgresLedger, deployment: Deployment) -> None:
+    order = sample_order(deployment, purpose=OrderPurpose.LIQUIDATION, side=Side.SELL, reduce_only=True)
+    with ledger.begin() as uow:
+        assert uow.orders.record_liquidation(order)
+        assert not uow.orders.record_liquidation(order)
+        uow.commit()
+    assert _apply(ledger, sample_report(order, S.FILLED, sample_fill(order))).status is S.FILLED
+    with ledger.begin() as uow, pytest.raises(ValueError, match="only the exchange's own"):
+        uow.orders.record_liquidation(sample_order(deployment, purpose=OrderPurpose.EXIT))
+
+
+def test_funding_is_kept_once_by_its_id_and_never_changed(
+    ledger: PostgresLedger, database_url: str, deployment: Deployment
+) -> None:
+    first = FundingPayment("1", "BTC/USDT", Decimal("-1.25000000001"), NOON)
+    other = FundingPayment("1", "ETH/USDT", Decimal("0.5"), NOON + timedelta(hours=8))
+    with ledger.begin() as uow:
+        assert uow.orders.record_funding(deployment.id, [first, other]) == [first, other]
+        assert uow.orders.record_funding(deployment.id, [replace(first, amount=Decimal(9))]) == []
+        assert uow.orders.record_funding(deployment.id, []) == ()
+        uow.commit()
+    with ledger.begin() as uow:
+        assert uow.orders.funding(deployment.id) == [first, other]
+    with pytest.raises(Exception, match="append-only"):
+        run_sql(database_url, "UPDATE funding SET amount = 0")

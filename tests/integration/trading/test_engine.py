@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from include.domain.bars import Bar
-from include.domain.deployments import Deployment, VenueKind
 from include.domain.enums import DeploymentStatus, DesiredState, OrderPurpose, OrderStatus, TradingState
-from include.domain.errors import LeaseLostError, RetryableError
-from include.domain.orders import Order
+from include.domain.errors import LeaseLostError
 from include.ledger.unit_of_work import PostgresLedger
 from include.stages.live import check_go_live, observe_deployment
-from include.strategies.protocol import load_strategy
 from include.trading import engine as engine_module
 from include.trading import recovery
-from include.trading.engine import Engine, Outcome
 from include.trading.kill_switch import halt, resume
 from include.trading.order_manager import new_order
-from tests.adapters.engines import WIDE, churn_candidate, put, replay_deployment
-from tests.adapters.questions import BAR, NOW, SYMBOL, intent
+from tests.adapters.engines import churn_candidate
+from tests.adapters.live_engines import bar, build, open_position, running
+from tests.adapters.questions import NOW, SYMBOL, intent
 from tests.adapters.scripted_venue import ScriptedVenue
 from tests.samples import put_lease
 
@@ -37,69 +28,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "BEAT_SECS", 0.02)
     monkeypatch.setattr(engine_module, "UNSETTLED_SECS", 0.02)
     monkeypatch.setattr(recovery, "PASS_DELAY_SECS", 0.0)
-
-
-def bar(minute: int, price: int = 50_000) -> Bar:
-    p = Decimal(price)
-    return Bar(SYMBOL, BAR + timedelta(minutes=minute), p, p + 10, p - 10, p, Decimal(1))
-
-
-@dataclass(slots=True)
-class Live:
-    """A deployment on a scripted venue, and its engine while one runs."""
-
-    ledger: PostgresLedger
-    venue: ScriptedVenue
-    deployment: Deployment
-    engine: Engine
-
-    def orders(self, *purposes: OrderPurpose) -> list[Order]:
-        with self.ledger.begin() as work:
-            return [o for o in work.orders.all(self.deployment.id) if o.intent.purpose in (purposes or tuple(P))]
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():
-                await asyncio.sleep(0.01)
-
-    def working(self, purpose: OrderPurpose) -> list[Order]:
-        return [o for o in self.orders(purpose) if o.status is OrderStatus.ACCEPTED]
-
-
-def build(ledger: PostgresLedger, venue: ScriptedVenue | None = None, holder: str = "test:1") -> Live:
-    """The deployment in the ledger and a fresh engine for it: calling it again is a restart."""
-    candidate = replace(churn_candidate((SYMBOL,)), strategy="tests.adapters.strategies:Steady")
-    deployment = put(
-        ledger, candidate, replay_deployment(candidate, 0, kind=VenueKind.SANDBOX, capital=Decimal(100_000))
-    )
-    if venue is None:
-        venue = ScriptedVenue()
-        for minute in range(-3, 0):
-            venue.tell_bar(bar(minute), stream=False)
-    engine = Engine(
-        ledger=ledger, venue=venue, pacer=None, deployment=deployment, candidate=candidate,
-        strategy=load_strategy(candidate.strategy, {}), limits=WIDE, holder=holder, lease_ttl_secs=5.0,
-    )  # fmt: skip
-    return Live(ledger, venue, deployment, engine)
-
-
-class running:  # noqa: N801 (a context manager reads best in lower case)
-    """The engine runs inside the block and is stopped at its end."""
-
-    def __init__(self, live: Live) -> None:
-        self.live = live
-
-    async def __aenter__(self) -> Live:
-        self.task = asyncio.create_task(self.live.engine.run())
-        await self.live.until(lambda: self.task.done() or self.live.engine.started.is_set())
-        if self.task.done():
-            self.task.result()
-        return self.live
-
-    async def __aexit__(self, *_: object) -> None:
-        self.live.engine.stop()
-        with suppress(RetryableError):
-            assert await self.task is Outcome.STOPPED
 
 
 async def test_an_entry_is_decided_filled_and_protected(ledger: PostgresLedger) -> None:
@@ -122,14 +50,6 @@ async def test_when_one_protective_order_fills_the_other_is_cancelled(ledger: Po
     assert await live.venue.open_orders() == []
 
 
-async def open_position(live: Live) -> None:
-    live.venue.tell_bar(bar(0))
-    await live.until(lambda: live.working(P.ENTRY))
-    (entry,) = live.orders(P.ENTRY)
-    live.venue.fill(entry.client_order_id, str(entry.intent.quantity))
-    await live.until(lambda: live.working(P.STOP) and live.working(P.TAKE_PROFIT))
-
-
 async def test_missing_bars_are_fetched_and_repeated_or_late_ones_ignored(ledger: PostgresLedger) -> None:
     async with running(build(ledger)) as live:
         await open_position(live)
@@ -137,8 +57,8 @@ async def test_missing_bars_are_fetched_and_repeated_or_late_ones_ignored(ledger
         live.venue.tell_bar(bar(2), stream=False)
         live.venue.tell_bar(bar(3))
         await live.until(lambda: live.engine.session.bars_handled == 2)
-        live.venue.repeat(bar(3))
-        live.venue.repeat(bar(1))
+        live.venue.tell_again(bar(3))
+        live.venue.tell_again(bar(1))
         await live.until(lambda: live.engine.session.bars_ignored == 2)
         assert live.engine.session.bars_backfilled == 2
         window = live.engine.session.windows[SYMBOL]
@@ -151,7 +71,6 @@ async def test_a_restart_places_the_protection_that_was_decided_before_the_crash
         await live.until(lambda: live.working(P.ENTRY))
     (entry,) = live.orders(P.ENTRY)
     live.venue.fill(entry.client_order_id, str(entry.intent.quantity), tell=False)
-    live.venue._events = asyncio.Queue()
     async with running(build(ledger, live.venue)) as again:
         await again.until(lambda: again.working(P.STOP) and again.working(P.TAKE_PROFIT))
     assert again.orders(P.STOP)[0].intent.stop_price == Decimal(49_500)
@@ -207,7 +126,6 @@ async def test_high_water_and_start_of_day_survive_a_restart(ledger: PostgresLed
         session = live.engine.session
         peak, start = session.high_water, session.day_start_equity
         assert peak > session.last_equity
-    live.venue._events = asyncio.Queue()
     async with running(build(ledger, live.venue)) as again:
         assert again.engine.session.high_water == peak
         assert again.engine.session.day_start_equity == start

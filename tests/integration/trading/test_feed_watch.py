@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -27,9 +26,9 @@ from include.trading.engine import Outcome
 from include.trading.feed_report import feed_metrics
 from include.trading.feed_watch import FeedWatch
 from tests.adapters.engines import churn_candidate, put, replay_deployment, replay_engine
+from tests.adapters.live_engines import bar, build, running
 from tests.adapters.memory_market import MINUTE, MemoryMarket, make_instrument
 from tests.adapters.questions import NOW, SYMBOL
-from tests.integration.trading.test_engine import bar, build, running
 from tests.integration.venues.sandbox import HISTORY, START, SYMBOLS, market, plan
 from tests.integration.venues.sandbox import running as exchange
 from tests.samples import NOON, put_deployment, put_lease
@@ -91,11 +90,10 @@ async def test_the_time_in_which_the_engine_was_dead_counts_against_the_feed(led
         await live.until(lambda: live.engine.session.bars_handled == 5)
     for minute in range(5, 10):
         live.venue.tell_bar(bar(minute), stream=False)
-    live.venue._events = asyncio.Queue()
     async with running(build(ledger, live.venue)) as again:
         handled = again.engine.session.bars_handled
         again.venue.tell_bar(bar(10))
-        again.venue.repeat(bar(10))
+        again.venue.tell_again(bar(10))
         await again.until(lambda: again.engine.session.bars_handled == handled + 1)
         await again.until(lambda: (observe_deployment(ledger, live.deployment.id, NOW).feed or {}).get("duplicates"))
     feed = observe_deployment(ledger, live.deployment.id, NOW).feed

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from include.domain.enums import OrderStatus
+from include.domain.enums import OrderPurpose, OrderStatus
 from include.domain.errors import RetryableError
 from include.ledger.unit_of_work import PostgresLedger
 from include.trading import recovery
 from include.trading.order_manager import identify, new_order
 from include.trading.reconciliation import DifferenceKind
-from tests.adapters.desks import open_desk
+from tests.adapters.desks import Desk, open_desk
+from tests.adapters.questions import SYMBOL
 from tests.adapters.scripted_venue import ScriptedVenue
 
 K = DifferenceKind
@@ -105,3 +108,52 @@ async def test_an_order_that_the_kill_switch_wrote_is_learnt_from_the_ledger(led
     venue.fill(flatten.client_order_id, "0.1", tell=False)
     assert await desk.recovery.run() == ()
     assert desk.session.book.portfolio.quantities() == {}
+
+
+async def bought(desk: Desk) -> None:
+    """A tenth of a bitcoin, known to both sides."""
+    await desk.send(desk.wish())
+    desk.orders.apply([desk.venue.fill(identify(desk.wish()), "0.1")])
+
+
+async def test_funding_that_we_were_not_told_of_is_asked_for_and_counts_once(ledger: PostgresLedger) -> None:
+    venue = ScriptedVenue()
+    desk = open_desk(ledger, venue)
+    venue.pay(SYMBOL, "7")  # before our first fill: somebody else's
+    desk.session.opening_wallet = (await venue.balances())[0].wallet
+    await bought(desk)
+    venue.pay(SYMBOL, "-0.75")
+    for _ in range(2):
+        assert await desk.recovery.run() == ()
+        assert desk.session.book.portfolio.funding == Decimal("-0.75")
+        assert desk.session.expected_wallet == (await venue.balances())[0].wallet
+    with ledger.begin() as work:
+        assert [p.payment_id for p in work.orders.funding(desk.deployment.id)] == ["f2"]
+
+
+async def test_a_liquidation_while_we_were_away_is_adopted_once_and_said_aloud(ledger: PostgresLedger) -> None:
+    venue = ScriptedVenue()
+    await bought(open_desk(ledger, venue))
+    venue.liquidate(SYMBOL, "25000", tell=False)
+    for _ in range(2):
+        successor = open_desk(ledger, venue)
+        assert await successor.recovery.run() == ()
+        assert successor.session.book.portfolio.holdings == {}
+        assert successor.session.expected_wallet == (await venue.balances())[0].wallet
+    assert [o.intent.purpose for o in successor.all()] == [OrderPurpose.ENTRY, OrderPurpose.LIQUIDATION]
+    with ledger.begin() as work:
+        assert [incident.code for incident in work.incidents.recent()] == ["LIQUIDATED"]
+
+
+async def test_a_liquidation_in_several_trades_is_adopted_trade_by_trade(ledger: PostgresLedger) -> None:
+    venue = ScriptedVenue()
+    desk = open_desk(ledger, venue)
+    await bought(desk)
+    venue.liquidate(SYMBOL, "25000", tell=False, parts=("0.06", "0.04"))
+    assert await desk.recovery.run() == ()
+    closing = [o for o in desk.all() if o.intent.purpose is OrderPurpose.LIQUIDATION]
+    assert [(o.intent.quantity, o.status) for o in closing] == [
+        (Decimal("0.06"), OrderStatus.FILLED), (Decimal("0.04"), OrderStatus.FILLED),
+    ]  # fmt: skip
+    with ledger.begin() as work:
+        assert len(work.incidents.recent()) == 1

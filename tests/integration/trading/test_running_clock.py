@@ -24,7 +24,7 @@ BARS = 40
 async def test_live_trading_reconciles_continuously_and_can_be_flattened(
     ledger: PostgresLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "RECONCILE_SECS", 0.2)
+    monkeypatch.setattr(engine_module, "RECONCILE_SECS", 1.0)
     candidate = churn_candidate()
     async with running(plan(2_000, speed="120"), market(2_000)) as sandbox:
         deployment = replay_deployment(candidate, 0, kind=VenueKind.SANDBOX)

@@ -9,7 +9,7 @@ import pytest
 
 from include.qualification.profile import RiskLimits
 from include.risk.limits import build_limits
-from include.risk.sizing import size_entry
+from include.risk.sizing import size_entry, size_scale_in
 from tests.adapters.questions import BTC
 
 CASES = [
@@ -28,7 +28,7 @@ CASES = [
     ("weight", "allocation", "close", "quantity"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
 )
 def test_an_entry_is_sized_by_the_fill_rule(weight: float, allocation: str, close: str, quantity: str) -> None:
-    assert size_entry(BTC, Decimal(allocation), weight, Decimal(close)) == Decimal(quantity)
+    assert size_entry(BTC, Decimal(allocation), weight, Decimal(close), Decimal(allocation)) == Decimal(quantity)
 
 
 def test_limits_become_the_decimals_that_were_written() -> None:
@@ -40,3 +40,19 @@ def test_limits_become_the_decimals_that_were_written() -> None:
     assert limits.max_position_fraction == Decimal("0.1")
     assert limits.max_daily_loss_fraction == Decimal("0.02")
     assert limits.price_collar_fraction == Decimal("0.05")
+
+
+def test_less_equity_than_the_weight_asks_for_makes_the_entry_smaller() -> None:
+    assert size_entry(BTC, Decimal(10_000), 0.5, Decimal(50_000), Decimal(2_500)) == Decimal("0.050")
+    assert size_entry(BTC, Decimal(10_000), 0.5, Decimal(50_000), Decimal(-1)) == 0
+
+
+@pytest.mark.parametrize("share", [float("nan"), 0.0, -0.5, 1.5, float("inf")])
+def test_a_scale_in_of_a_share_that_makes_no_sense_is_none(share: float) -> None:
+    everything = Decimal(10_000)
+    assert size_scale_in(BTC, everything, share, Decimal(50_000), everything, Decimal(0)) == 0
+
+
+def test_a_scale_in_stops_where_the_allocation_is_used_up() -> None:
+    everything = Decimal(10_000)
+    assert size_scale_in(BTC, everything, 1.0, Decimal(50_000), everything, Decimal("0.15")) == Decimal("0.050")

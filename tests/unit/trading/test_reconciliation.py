@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from include.domain.enums import Liquidity, OrderPurpose, OrderStatus, OrderType, Side
-from include.domain.orders import Fill, Order, OrderReport
+from include.domain.orders import Fill, FundingPayment, Order, OrderReport
 from include.trading.reconciliation import (
     REMEDIES,
     Difference,
@@ -37,13 +37,14 @@ def fill(trade: str = "7", key: str = "al-entry") -> Fill:
     return Fill(trade, key, SYMBOL, Side.BUY, Decimal("0.1"), Decimal(50_000), Decimal(2), Liquidity.TAKER, NOW)
 
 
+PAID = FundingPayment("f1", SYMBOL, Decimal("-1.5"), NOW)
 LEDGER = LedgerSnapshot(
     working=(RESTING,), known_order_ids=frozenset({"al-stop", "al-entry"}), trades=frozenset({(SYMBOL, "7")}),
-    positions={SYMBOL: Decimal("0.1")}, wallet=Decimal("99998.00"),
+    payments=frozenset({(SYMBOL, "f1")}), positions={SYMBOL: Decimal("0.1")}, wallet=Decimal("99998.00"),
 )  # fmt: skip
 VENUE = VenueSnapshot(
-    open_orders=(report(),), fills=(fill(),), positions={SYMBOL: Decimal("0.1")}, wallet=Decimal("99998.00"),
-    taken_at=NOW,
+    open_orders=(report(),), fills=(fill(),), funding=(PAID,), positions={SYMBOL: Decimal("0.1")},
+    wallet=Decimal("99998.00"), taken_at=NOW,
 )  # fmt: skip
 
 CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[DifferenceKind]]] = [
@@ -54,6 +55,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[DifferenceKind]]] = 
     ("an order that we think is finished", {"working": ()}, {}, [K.ORDER_FOREIGN]),
     ("a fill we missed", {"trades": frozenset()}, {}, [K.FILL_MISSING]),
     ("a fill of another program", {}, {"fills": (fill(), fill("8", "other"))}, [K.FILL_FOREIGN]),
+    ("funding we missed", {"payments": frozenset()}, {}, [K.FUNDING_MISSING]),
     ("a position we do not have", {"positions": {}}, {}, [K.POSITION]),
     ("a position the venue does not have", {}, {"positions": {}}, [K.POSITION]),
     ("a position smaller by one lot", {}, {"positions": {SYMBOL: Decimal("0.099")}}, [K.POSITION]),
