@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from include.domain.alerts import Outcome
 from include.domain.times import iso
+from include.notifications.channel import DELIVERED, Receipt
 from include.ports import Notice
 
 logger = logging.getLogger(__name__)
@@ -22,6 +24,8 @@ def _utc_now() -> datetime:
 
 class LogNotifier:
     """Appends one line a notice; the file is rotated once at 10 MB (`.1` keeps the older half)."""
+
+    name = "log"
 
     def __init__(self, path: Path, clock: Callable[[], datetime] = _utc_now) -> None:
         self._path = path
@@ -46,6 +50,11 @@ class LogNotifier:
             logger.warning("notice %r not written to %s: %s", notice.title, self._path, error.strerror)
             return False
         return written == len(line.encode())
+
+    def deliver(self, notices: Sequence[Notice], *, repeated: bool = False) -> Receipt:
+        """One line for each, nothing merged; implements `channel.Channel`."""
+        written = [self.send(notice) for notice in notices]
+        return DELIVERED if all(written) else Receipt(Outcome.FAILED, "the log cannot be written")
 
     def _rotate(self) -> None:
         if self._path.exists() and self._path.stat().st_size > _ROTATE_BYTES:

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from types import MappingProxyType
+import re
+from collections.abc import Sequence
 from typing import Any
+from urllib.error import URLError
 
 from pydantic import SecretStr
 
-from include.domain.enums import Severity
+from include.alerting.wording import merge_notices
+from include.domain.alerts import Outcome
+from include.notifications.channel import DELIVERED, Receipt
+from include.notifications.slack_blocks import build_blocks, summary
 from include.ports import Notice
 
 logger = logging.getLogger(__name__)
-
-# Limits of Block Kit: a header holds 150 characters, a section 3000.
-_HEADER_LENGTH = 150
-_SECTION_LENGTH = 3_000
-_MARK: Mapping[Severity, str] = MappingProxyType(
-    {
-        Severity.INFO: ":information_source:",
-        Severity.WARNING: ":warning:",
-        Severity.CRITICAL: ":rotating_light:",
-    }
-)
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+_CODE = re.compile(r"[a-z][a-z0-9_]*( |$)")
+_LONGEST_WAIT_SECS = 300.0
 
 
 class SlackNotifier:
     """Posts to one channel. The client is built with each notice: nothing happens at import or construction."""
+
+    name = "slack"
 
     def __init__(self, token: SecretStr, *, channel: str, url: str, timeout_secs: int = 5) -> None:
         self._token = token
@@ -39,46 +37,58 @@ class SlackNotifier:
         return f"SlackNotifier(channel={self._channel!r}, url={self._url!r})"
 
     def send(self, notice: Notice) -> bool:
+        """Deliver one notice; implements `ports.Notifier`."""
+        return self.deliver((notice,)).delivered
+
+    def deliver(self, notices: Sequence[Notice], *, repeated: bool = False) -> Receipt:
+        """Post one message; implements `channel.Channel`."""
         from slack_sdk import WebClient
 
+        notice = merge_notices(notices, repeated=repeated)
         try:
-            client = WebClient(token=self._token.get_secret_value(), base_url=self._url, timeout=self._timeout_secs)
-            answer = client.chat_postMessage(
-                channel=self._channel, text=f"[{notice.severity.value}] {notice.title}", blocks=build_blocks(notice)
+            quiet = logger.getChild("client")
+            quiet.setLevel(logging.CRITICAL)  # its lines quote answers, and an answer may quote the token
+            client = WebClient(
+                token=self._token.get_secret_value(), base_url=self._url, timeout=self._timeout_secs, logger=quiet
             )
-            return bool(answer.get("ok"))
+            answer = client.chat_postMessage(
+                channel=self._channel, text=summary(notice), blocks=build_blocks(notice), unfurl_links=False,
+                unfurl_media=False,
+            )  # fmt: skip
+            receipt = DELIVERED if answer.get("ok") else Receipt(Outcome.FAILED, "Slack did not say ok")
         except Exception as error:
-            # Whatever goes wrong here must stop neither stage nor engine; the caller is told by the return value.
-            logger.warning("Slack notice to %s not delivered: %s", self._channel, self._reason(error))
-            return False
+            # Whatever goes wrong here must stop neither stage nor engine; the caller is told by the receipt.
+            receipt = self._receipt(error)
+        if not receipt.delivered:
+            logger.warning("Slack notice to %s not delivered: %s", self._channel, receipt.reason)
+        return receipt
 
-    def _reason(self, error: Exception) -> str:
-        """Slack's own error code, else the kind of failure: exception texts may quote the request."""
+    def _receipt(self, error: Exception) -> Receipt:
         response = getattr(error, "response", None)
-        code = response.get("error") if response is not None and hasattr(response, "get") else None
-        detail = str(code or getattr(error, "reason", "") or type(error).__name__).split("\n", 1)[0]
-        return detail.replace(self._token.get_secret_value(), "***")
+        cause = getattr(error, "reason", None)
+        if response is not None:
+            code = str(response.get("error", "")) if hasattr(response, "get") else ""
+            return _refusal(getattr(response, "status_code", 0), self._hidden(code), _retry_after(response))
+        timed_out = isinstance(error, TimeoutError) or isinstance(cause, TimeoutError)
+        never_sent = isinstance(error, URLError) and isinstance(cause, OSError) and not timed_out
+        return Receipt(
+            Outcome.FAILED if never_sent else Outcome.UNKNOWN, self._hidden(str(cause or type(error).__name__))
+        )
+
+    def _hidden(self, text: str) -> str:
+        return text.split("\n", 1)[0].replace(self._token.get_secret_value(), "***")
 
 
-def build_blocks(notice: Notice) -> list[dict[str, Any]]:
-    """Block Kit form of a notice: header, lines, link."""
-    title = f"{_MARK[notice.severity]} {notice.title}"
-    blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": _cut(title, _HEADER_LENGTH), "emoji": True}}
-    ]
-    if notice.lines:
-        text = _cut("\n".join(_escape(line) for line in notice.lines), _SECTION_LENGTH)
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": text}})
-    if notice.link:
-        element = {"type": "mrkdwn", "text": _cut(_escape(notice.link), _SECTION_LENGTH)}
-        blocks.append({"type": "context", "elements": [element]})
-    return blocks
+def _refusal(status: int, code: str, retry_after_secs: float) -> Receipt:
+    """What Slack answered: its own error code is a refusal; anything else did not come from Slack's own code."""
+    if _CODE.match(code) and status < _SERVER_ERROR:
+        return Receipt(Outcome.FAILED, code, retry_after_secs)
+    refused = _CLIENT_ERROR <= status < _SERVER_ERROR
+    return Receipt(Outcome.FAILED if refused else Outcome.UNKNOWN, f"status {status} without Slack's answer")
 
 
-def _escape(text: str) -> str:
-    """Slack reads these three characters as markup; anything else is plain."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _retry_after(response: Any) -> float:
+    headers = getattr(response, "headers", None) or {}
+    found = next((value for name, value in dict(headers).items() if str(name).lower() == "retry-after"), "0")
+    text = str(found[0] if isinstance(found, list) else found)
+    return min(float(text), _LONGEST_WAIT_SECS) if text.isdigit() else 0.0

@@ -45,7 +45,7 @@ def airflow_components(environment: Mapping[str, str]) -> list[Component]:
 
 
 def trading_components(settings: Settings, environment: Mapping[str, str], *, exchange_port: int) -> list[Component]:
-    """The sandbox exchange that live deployments trade on, and the trader."""
+    """The sandbox exchange that live deployments trade on, the trader, and the watch over both."""
     airlock = (sys.executable, "-m", "include.cli")
 
     def without_market() -> str:
@@ -65,6 +65,8 @@ def trading_components(settings: Settings, environment: Mapping[str, str], *, ex
     return [
         Component("exchange", exchange, environment, blocked_by=without_market, stop_rank=_EXCHANGE_RANK),
         Component("trader", lambda: (*airlock, "trader"), environment, stop_rank=_TRADER_RANK, grace_secs=15.0),
+        # Ended last but for the exchange, so that what the others' end opens is still told.
+        Component("alerts", lambda: (*airlock, "alerts", "run"), environment, stop_rank=_AIRFLOW_RANK),
     ]
 
 

@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from include import bootstrap
+from include.alerting import load_policy
+from include.alerting.metrics import ALERT_METRICS
+from include.config.files import ALERTS_FILE
 from include.config.settings import PROJECT_ROOT, SECRET_FIELDS, Settings
-from include.domain.lifecycle import DEPLOYMENT_TRANSITIONS, ORDER_TRANSITIONS
-from include.domain.reason_codes import DataRule, FeedCode, RiskCode, SampleCode, SignOffCode
+from include.domain.lifecycle import ALERT_TRANSITIONS, DEPLOYMENT_TRANSITIONS, ORDER_TRANSITIONS
+from include.domain.reason_codes import AlertCode, DataRule, FeedCode, RiskCode, SampleCode, SignOffCode
 from include.qualification.metrics import METRICS
 from include.qualification.verdict import EFFECTS, EXIT_CODES, WORSENING
 
@@ -22,7 +26,9 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _codes(enum: type[RiskCode] | type[DataRule] | type[SignOffCode] | type[SampleCode] | type[FeedCode]) -> str:
+def _codes(
+    enum: type[AlertCode] | type[RiskCode] | type[DataRule] | type[SignOffCode] | type[SampleCode] | type[FeedCode],
+) -> str:
     return _table(("Code", "Meaning"), ((f"`{code.value}`", code.description) for code in enum))
 
 
@@ -50,6 +56,20 @@ def _verdicts() -> str:
     )
 
 
+def _alert_metrics() -> str:
+    rows = ((f"`{name}`", m.scope.value, m.unit, m.meaning) for name, m in ALERT_METRICS.items())
+    return _table(("Metric", "About", "Unit", "Meaning"), rows)
+
+
+def _alert_rules() -> str:
+    rows = (
+        (f"`{r.name}`", r.severity.value, f"`{r.metric}` {r.op.value} {r.threshold:g}",
+         "" if r.clear is None else f"{r.clear:g}", f"{r.hold_secs} s", r.code.value)
+        for r in load_policy(ALERTS_FILE).rules
+    )  # fmt: skip
+    return _table(("Rule", "Severity", "Fires when", "Over at", "Held for", "Code"), rows)
+
+
 GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "metrics": lambda: _table(
@@ -64,6 +84,13 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "deployment-transitions": lambda: _transitions(DEPLOYMENT_TRANSITIONS),  # type: ignore[arg-type]
         "settings": _settings,
         "verdicts": _verdicts,
+        "alert-codes": lambda: _codes(AlertCode),
+        "alert-metrics": _alert_metrics,
+        "alert-rules": _alert_rules,
+        "alert-transitions": lambda: _transitions(ALERT_TRANSITIONS),  # type: ignore[arg-type]
+        **bootstrap.exchange_lists(),
+        "venue-cards": bootstrap.render_venue_cards,
+        "exchange-errors": bootstrap.render_exchange_errors,
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from include.config.settings import load_settings
 from include.domain.enums import Role, Severity
 from include.operations import answers as recorded
 from include.operations.airflow_client import HumanAnswer
+from include.operations.notices import ui_buttons
 from include.operations.people import holders_of
 from include.operations.report_links import report_id, report_url
 from include.operations.tasks.support import ladder_page, load_candidate, tell, words
@@ -35,11 +37,15 @@ def build_sign_off_question(
         return None
     ledger = bootstrap.open_ledger(settings)
     candidate = load_candidate(ledger, candidate_id)
-    page = report_url(report_id(settings.reports, ladder_page(settings, candidate, profile)), base_path)
+    file = ladder_page(settings, candidate, profile)
+    page = report_url(report_id(settings.reports, file), base_path)
     request = request_sign_offs(ledger, candidate, profile, report_url=page)
     people = holders_of(role)
     subject = f"{words(role)}: promote {candidate.name} under {profile.name}?"
-    tell(settings, Severity.INFO, f"Sign-off asked: {subject}", [f"asked of {', '.join(people.values())}"])
+    tell(
+        settings, Severity.INFO, f"Sign-off asked: {subject}", [f"asked of {', '.join(people.values())}"],
+        buttons=ui_buttons(os.environ, settings.reports, file, question=True),
+    )  # fmt: skip
     hours = profile.promotion.response_timeout_hours
     return {"subject": subject, "body": request.body, "people": people, "timeout_hours": hours}
 

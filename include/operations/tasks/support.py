@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include import bootstrap
 from include.config.settings import Settings
@@ -14,6 +15,7 @@ from include.domain.deployments import Deployment
 from include.domain.enums import Mode, Role, Severity, Stage
 from include.domain.errors import ConfigurationError, RejectedError
 from include.domain.times import iso
+from include.operations.notices import criteria_table, ui_buttons
 from include.ports import Ledger, Notice
 from include.qualification.candidate import Candidate
 from include.qualification.evidence import Evidence, rebuild_evidence
@@ -91,15 +93,24 @@ def judge(settings: Settings, candidate: Candidate, evidence: Evidence) -> str:
     log.info("%s (evidence %s)", title, evidence.digest)
     for result in evidence.results:
         log.info("%-12s %s", result.verdict.value, result.reason)
+    from include.reporting.qualification import FILE_NAME
+
+    page = settings.report_folder(candidate.name, candidate.id, evidence.profile) / "ladder" / FILE_NAME
+    shown = {
+        "verdict": evidence.verdict.value, "table": criteria_table(evidence),
+        "buttons": ui_buttons(os.environ, settings.reports, page),
+    }  # fmt: skip
     if evidence.verdict is Verdict.PASS:
-        tell(settings, Severity.INFO, title, [f"profile {evidence.profile}", f"measured {iso(evidence.measured_at)}"])
+        lines = [f"profile {evidence.profile}", f"measured {iso(evidence.measured_at)}"]
+        tell(settings, Severity.INFO, title, lines, **shown)
         return candidate.id
-    tell(settings, Severity.WARNING, title, reasons)
+    tell(settings, Severity.WARNING, title, reasons, **shown)
     raise RejectedError(f"{title}: {'; '.join(reasons)}", code=evidence.verdict.value)
 
 
-def tell(settings: Settings, severity: Severity, title: str, lines: Sequence[str]) -> None:
-    bootstrap.build_notifier(settings).send(Notice(severity, title, tuple(lines)))
+def tell(settings: Settings, severity: Severity, title: str, lines: Sequence[str], **shown: Any) -> None:
+    """Tell people; `shown` are further fields of `Notice`."""
+    bootstrap.build_notifier(settings).send(Notice(severity, title, tuple(lines), **shown))
 
 
 def words(role: Role) -> str:

@@ -5,60 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs
 
 import pytest
 from pydantic import SecretStr
 
+from include.domain.alerts import Outcome
 from include.domain.enums import Severity
 from include.notifications import SlackNotifier
-from include.ports import Notice
+from include.ports import Button, Notice
+from tests.adapters.slack_stand import SlackStand
 
 _TOKEN = "xoxb-1234-not-to-be-seen"
 _NOTICE = Notice(Severity.CRITICAL, "Halted by ada", ("reason: drill",), "http://127.0.0.1:8080/")
 
 
-class Stand:
-    """Answers `chat.postMessage` as it is told to and keeps what it received."""
-
-    def __init__(self) -> None:
-        self.received: list[dict[str, Any]] = []
-        self.status, self.answer = 200, b'{"ok": true, "ts": "1.2"}'
-        self.release = threading.Event()
-        self.release.set()
-        stand = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                fields = json.loads(body) if body.startswith("{") else {k: v[0] for k, v in parse_qs(body).items()}
-                stand.received.append({"path": self.path, "token": self.headers["Authorization"], **fields})
-                stand.release.wait(20)
-                self.send_response(stand.status)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(stand.answer)
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/api/"
-
-
 @pytest.fixture
-def stand() -> Iterator[Stand]:
-    made = Stand()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.release.set()
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+def stand() -> Iterator[SlackStand]:
+    with SlackStand() as made:
+        yield made
 
 
 def _notifier(url: str, timeout_secs: int = 5) -> SlackNotifier:
@@ -70,10 +35,12 @@ def _no_secret_in_any_log(caplog: pytest.LogCaptureFixture, capsys: pytest.Captu
     caplog.set_level(logging.DEBUG)
     yield
     captured = capsys.readouterr()
-    assert _TOKEN not in caplog.text + captured.out + captured.err
+    # At this point caplog's own text is that of the teardown.
+    logged = "\n".join(record.getMessage() for record in caplog.get_records("call"))
+    assert _TOKEN not in logged + captured.out + captured.err
 
 
-def test_a_notice_arrives_with_text_blocks_and_token(stand: Stand) -> None:
+def test_a_notice_arrives_with_text_blocks_and_token(stand: SlackStand) -> None:
     assert _notifier(stand.url).send(_NOTICE) is True
     (call,) = stand.received
     assert (call["path"], call["channel"], call["token"]) == ("/api/chat.postMessage", "#desk", f"Bearer {_TOKEN}")
@@ -93,14 +60,14 @@ def test_a_notice_arrives_with_text_blocks_and_token(stand: Stand) -> None:
     ],
 )
 def test_a_refusal_is_false_and_never_an_exception(
-    stand: Stand, status: int, answer: bytes, caplog: pytest.LogCaptureFixture
+    stand: SlackStand, status: int, answer: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     stand.status, stand.answer = status, answer
     assert _notifier(stand.url).send(_NOTICE) is False
     assert "Slack notice to #desk not delivered" in caplog.text
 
 
-def test_slack_that_does_not_answer_is_given_up_after_the_time_limit(stand: Stand) -> None:
+def test_slack_that_does_not_answer_is_given_up_after_the_time_limit(stand: SlackStand) -> None:
     stand.release.clear()
     assert _notifier(stand.url, timeout_secs=1).send(_NOTICE) is False
 
@@ -110,3 +77,46 @@ def test_slack_that_is_away_is_false() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     assert _notifier(f"http://127.0.0.1:{port}/api").send(_NOTICE) is False
+
+
+def test_a_pause_that_slack_asks_for_is_in_the_receipt(stand: SlackStand) -> None:
+    stand.status, stand.answer, stand.headers = 429, b'{"ok": false, "error": "ratelimited"}', {"Retry-After": "37"}
+    receipt = _notifier(stand.url).deliver((_NOTICE,))
+    assert (receipt.outcome, receipt.reason, receipt.retry_after_secs) == (Outcome.FAILED, "ratelimited", 37.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "outcome"),
+    [
+        (200, b'{"ok": false, "error": "channel_not_found"}', Outcome.FAILED),
+        (404, b'{"ok": false, "error": "x"}', Outcome.FAILED),
+        (500, b"<html>trouble</html>", Outcome.UNKNOWN),
+        (200, b"not json at all", Outcome.UNKNOWN),
+    ],
+)
+def test_what_may_have_been_posted_is_told_apart_from_a_refusal(
+    stand: SlackStand, status: int, answer: bytes, outcome: Outcome
+) -> None:
+    stand.status, stand.answer = status, answer
+    assert _notifier(stand.url).deliver((_NOTICE,)).outcome is outcome
+
+
+def test_slack_that_hangs_may_have_posted_and_slack_that_is_away_has_not(stand: SlackStand) -> None:
+    stand.release.clear()
+    assert _notifier(stand.url, timeout_secs=1).deliver((_NOTICE,)).outcome is Outcome.UNKNOWN
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert _notifier(f"http://127.0.0.1:{port}/api").deliver((_NOTICE,)).outcome is Outcome.FAILED
+
+
+def test_a_verdict_arrives_with_criteria_and_buttons(stand: SlackStand) -> None:
+    notice = Notice(
+        Severity.WARNING, "<!channel> trend-follower: BACKTEST FAIL", verdict="FAIL",
+        table=(("metric", "value"), ("win_rate", "88 %")), buttons=(Button("Approve", "http://127.0.0.1:8080/dags/q"),),
+    )  # fmt: skip
+    assert _notifier(stand.url).send(notice)
+    (call,) = stand.received
+    blocks = call["blocks"] if isinstance(call["blocks"], list) else json.loads(call["blocks"])
+    assert [block["type"] for block in blocks] == ["header", "section", "table", "actions"]
+    assert call["text"] == "[WARNING] &lt;!channel&gt; trend-follower: BACKTEST FAIL"
