@@ -1,20 +1,20 @@
-"""`airlock exchange`: a sandbox exchange on loopback that replays the lake and speaks Binance USD-M."""
+"""`airlock exchange`: a sandbox exchange on loopback that replays the lake and speaks Binance USD-M and spot."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from include.domain.errors import ConfigurationError
 from include.domain.times import Timeframe, parse_utc
 
 app = typer.Typer()
 
-DEFAULT_BALANCE = "800000"
+DEFAULT_BALANCE = Decimal(800_000)
 """First deposit of an account, quote currency: the initial capital of the shipped profiles."""
 
 
@@ -31,11 +31,28 @@ def exchange(
     accounts: Annotated[
         list[str] | None,
         typer.Option(
-            "--account", help="Account name; keys in AIRLOCK_ACCOUNT_<NAME>_KEY and _SECRET; repeat for more."
+            "--account",
+            help="NAME (keys in AIRLOCK_ACCOUNT_<NAME>_KEY and _SECRET), NAME:APIKEY:SECRET\\[:BALANCE], or "
+            "NAME:new\\[:BALANCE] for keys that are made up and printed once; repeat for more.",
         ),
     ] = None,
     balances: Annotated[
         list[str] | None, typer.Option("--balance", help="First deposit; one for all accounts or one for each.")
+    ] = None,
+    accounts_file: Annotated[Path | None, typer.Option("--accounts", help="YAML file of accounts.")] = None,
+    faults: Annotated[Path | None, typer.Option("--faults", help="YAML file of faults on purpose.")] = None,
+    brackets: Annotated[
+        Path | None, typer.Option("--brackets", help="YAML file of leverage brackets; else one from each instrument.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Where the state is kept; one that is there is gone on from.")
+    ] = None,
+    rate_limits: Annotated[
+        bool | None,
+        typer.Option(
+            "--rate-limits/--no-rate-limits",
+            help="Refuse too many requests with 429 and 418; unless told, only where --speed is a number.",
+        ),
     ] = None,
 ) -> None:
     """Serve until stopped. Prints one JSON line with its address and process id once it accepts requests."""
@@ -50,30 +67,15 @@ def exchange(
         timeframe=Timeframe.parse(timeframe),
         start=parse_utc(start),
         end=parse_utc(end),
-        accounts=_deposits(accounts or [], balances or []),
+        accounts=accounts or [],
+        balances=balances or [],
+        default_balance=DEFAULT_BALANCE,
+        accounts_file=accounts_file,
+        faults=faults,
+        brackets=brackets,
+        state=state,
+        rate_limits=rate_limits,
         speed=speed,
         host=host,
         port=port,
     )
-
-
-def _deposits(names: list[str], balances: list[str]) -> dict[str, Decimal]:
-    """First deposit by account name. Raises ConfigurationError."""
-    if len(set(names)) != len(names):
-        raise ConfigurationError(f"--account {' '.join(names)}: name each account once")
-    if len(balances) > 1 and len(balances) != len(names):
-        raise ConfigurationError(
-            f"{len(balances)} --balance for {len(names)} --account: give one for all or one for each"
-        )
-    texts = balances if len(balances) == len(names) else (balances or [DEFAULT_BALANCE]) * len(names)
-    return {name: _money(text) for name, text in zip(names, texts, strict=True)}
-
-
-def _money(text: str) -> Decimal:
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not (value.is_finite() and value > 0):
-        raise ConfigurationError(f"--balance {text!r} is not a positive amount of money")
-    return value

@@ -16,6 +16,7 @@ from include.risk.gate import Approval
 from include.trading.order_manager import OrderManager, identify
 from include.trading.recovery import Recovery
 from include.trading.session import Session, load_session
+from include.trading.venue_facts import VenueFacts
 from tests.adapters.questions import BAR, BTC, LIMITS, SYMBOL, intent
 from tests.adapters.scripted_venue import ScriptedVenue
 from tests.samples import put_deployment, put_lease, sample_candidate
@@ -77,4 +78,5 @@ def open_desk(
     session.state = state
     fence = Token(lease.token)
     orders = OrderManager(deployment.id, ledger, venue, session.book, fence)
-    return Desk(ledger, venue, deployment, session, orders, Recovery(ledger, venue, session, orders), fence)
+    recovery = Recovery(ledger, venue, session, orders, VenueFacts(ledger, session))
+    return Desk(ledger, venue, deployment, session, orders, recovery, fence)

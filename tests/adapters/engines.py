@@ -8,14 +8,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from include.backtesting.run import run_symbol
-from include.domain.bars import Bars
 from include.domain.deployments import Deployment, VenueConnection, VenueKind, deployment_id
-from include.domain.enums import DeploymentStatus, DesiredState, Mode, OrderPurpose
-from include.domain.fill_rule import symbol_allocation
-from include.domain.orders import Fill
-from include.domain.times import from_ms
-from include.ports import Ledger, MarketData
+from include.domain.enums import DeploymentStatus, DesiredState, Mode
+from include.ports import Ledger
 from include.qualification.candidate import Candidate
 from include.risk.limits import Limits
 from include.strategies.protocol import load_strategy
@@ -26,8 +21,8 @@ from tests.adapters.memory_market import MINUTE
 from tests.integration.venues.sandbox import ALICE, START, SYMBOLS
 
 WIDE = Limits(
-    max_position_fraction=Decimal(1),
-    max_leverage=Decimal(5),
+    max_position_fraction=Decimal(200),
+    max_leverage=Decimal(200),
     max_daily_loss_fraction=Decimal(1),
     max_drawdown_fraction=Decimal(1),
     max_orders_per_minute=1_000,
@@ -41,6 +36,14 @@ def churn_candidate(symbols: Sequence[str] = SYMBOLS, **params: Any) -> Candidat
     return Candidate(
         "churn", "tests.adapters.strategies:Churn", MappingProxyType(params), tuple(symbols), MINUTE, "test", "ada",
         "a" * 64,
+    )  # fmt: skip
+
+
+def candidate_of(strategy: str, symbols: Sequence[str], *, leverage: int = 1, **params: Any) -> Candidate:
+    """A strategy of `tests.adapters.strategies` by its class."""
+    return Candidate(
+        strategy.lower(), f"tests.adapters.strategies:{strategy}", MappingProxyType(params), tuple(symbols), MINUTE,
+        "test", "ada", "a" * 64, leverage=leverage,
     )  # fmt: skip
 
 
@@ -79,45 +82,4 @@ def replay_engine(
     return Engine(
         ledger=ledger, venue=venue, pacer=SandboxPacer(venue), deployment=deployment, candidate=candidate,
         strategy=load_strategy(candidate.strategy, candidate.params), limits=limits, holder=holder, **options,
-    )  # fmt: skip
-
-
-Row = tuple[datetime, str, str, Decimal, Decimal, str]
-"""Open time of the bar that filled, symbol, side, quantity, price, purpose."""
-
-
-def backtest_rows(market: MarketData, candidate: Candidate, capital: Decimal, start: datetime) -> list[Row]:
-    """Fills of the backtest kernel on the same bars, sorted."""
-    strategy = load_strategy(candidate.strategy, candidate.params)
-    allocation = symbol_allocation(capital, len(candidate.symbols))
-    rows: list[Row] = []
-    for symbol in candidate.symbols:
-        instrument = market.instrument(candidate.venue, symbol)
-        history: Bars = market.bars(
-            candidate.venue, symbol, MINUTE, start - timedelta(days=30), start + timedelta(days=30)
-        )
-        fills = run_symbol(strategy, history, start, instrument, allocation).fills
-        for i in range(len(fills)):
-            quantity = int(fills.lots[i]) * instrument.lot_size
-            price = (Decimal(repr(float(fills.price[i]))) / instrument.tick_size).to_integral_value()
-            rows.append(
-                (
-                    from_ms(int(fills.time_ms[i])), symbol, fills.side_of(i).value, quantity,
-                    price * instrument.tick_size, fills.purpose_of(i).value,
-                )
-            )  # fmt: skip
-    return sorted(rows)
-
-
-def ledger_rows(ledger: Ledger, deployment: Deployment) -> list[Row]:
-    """Fills in the ledger in the same form."""
-    with ledger.begin() as work:
-        purposes = {o.client_order_id: o.intent.purpose for o in work.orders.all(deployment.id)}
-        fills: Sequence[Fill] = work.orders.fills(deployment.id)
-    return sorted(
-        (
-            fill.filled_at.replace(second=0, microsecond=0), fill.symbol, fill.side.value, fill.quantity, fill.price,
-            OrderPurpose(purposes[fill.client_order_id]).value,
-        )
-        for fill in fills
     )  # fmt: skip

@@ -48,7 +48,7 @@ class MemoryMarket:
         held = self._held(symbol)
         first, last = np.searchsorted(held.open_time, [to_ms(start), to_ms(end)])
         if first == last:
-            raise DataError(f"{symbol}: no bars")
+            raise DataError(f"{symbol}: no bars from {start.isoformat()} to {end.isoformat()}")
         return held.window(int(first), int(last))
 
     def rows(self, venue: str, symbol: str, timeframe: Timeframe, start: datetime, end: datetime) -> Any:
@@ -64,7 +64,7 @@ class MemoryMarket:
     def fingerprint(
         self, venue: str, symbols: Sequence[str], timeframe: Timeframe, start: datetime, end: datetime
     ) -> str:
-        return digest({symbol: self._held(symbol).close.tolist() for symbol in sorted(symbols)})
+        return digest({symbol: self._held(symbol).close.tobytes().hex() for symbol in sorted(symbols)})
 
     def instrument(self, venue: str, symbol: str) -> Instrument:
         if symbol not in self._instruments:

@@ -1,7 +1,7 @@
 """A TCP relay that loses answers on cue: what a bad network does between a client and an exchange.
 
-Websockets pass through always; `Fault` concerns the answers to plain requests, so that a request arrives and its answer
-does not.
+Websockets pass through (or wait, see `flowing`); `Fault` concerns the answers to plain requests, so that a request
+arrives and its answer does not.
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ class Fault(Enum):
 NONSENSE = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{"hello":"you"}'
 
 
+class Line:
+    """One connection; it may carry plain requests first and a websocket later."""
+
+    is_socket = False
+
+
 class Relay:
     """Stands in front of one server."""
 
@@ -34,6 +40,9 @@ class Relay:
         assert parts.hostname is not None
         self._host, self._port = parts.hostname, parts.port
         self.fault = Fault.NONE
+        self.flowing = asyncio.Event()
+        """Cleared: websockets stay open and bring nothing; what is held back arrives once it is set again."""
+        self.flowing.set()
         self.url = ""
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -41,22 +50,23 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream = await asyncio.open_connection(self._host, self._port)
         self._writers |= {writer, upstream}
-        first = await reader.read(65_536)
-        is_socket = b"upgrade: websocket" in first.lower()
-        upstream.write(first)
-        for work in (self._pass(reader, upstream), self._answer(upstream_reader, writer, is_socket)):
+        line = Line()
+        for work in (self._pass(reader, upstream, line), self._answer(upstream_reader, writer, line)):
             task = asyncio.create_task(work)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
         while data := await reader.read(65_536):
+            line.is_socket = line.is_socket or b"upgrade: websocket" in data.lower()
             writer.write(data)
         writer.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_socket: bool) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
         while data := await reader.read(65_536):
-            if is_socket or self.fault is Fault.NONE:
+            if line.is_socket:
+                await self.flowing.wait()
+            if line.is_socket or self.fault is Fault.NONE:
                 writer.write(data)
             elif self.fault is Fault.CUT:
                 writer.transport.abort()
@@ -64,9 +74,14 @@ class Relay:
                 writer.write(NONSENSE)
         writer.close()
 
-    async def close(self) -> None:
+    def cut(self) -> None:
+        """Reset every connection there is; new ones are served."""
         for writer in self._writers:
             writer.transport.abort()
+        self._writers.clear()
+
+    async def close(self) -> None:
+        self.cut()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -10,7 +10,7 @@ import pytest
 from include.domain.enums import DeploymentStatus
 from include.ledger.embedded import start_server, stop_server
 from include.ledger.migrations import migrate
-from tests.adapters.engines import backtest_rows, ledger_rows
+from tests.adapters.executors import kernel_trades, ledger_trades
 from tests.adapters.worlds import START, World, build_world
 
 MINUTES = 300
@@ -43,6 +43,6 @@ def test_a_replay_survives_a_restart_of_its_database_without_losing_or_doubling_
     here.wait(lambda: before.process() is None)
     start_server(tmp_path / "server")
     here.drive_to(trader, deployment, DeploymentStatus.COMPLETED)
-    assert ledger_rows(here.ledger, deployment) == backtest_rows(here.lake, candidate, deployment.capital, START)
+    assert ledger_trades(here.ledger, deployment) == kernel_trades(here.lake, candidate, deployment.capital, START)
     orders = here.orders(deployment)
     assert len({order.client_order_id for order in orders}) == len(orders)

@@ -11,7 +11,7 @@ import pytest
 
 from include.domain.enums import DeploymentStatus, DesiredState, OrderStatus
 from include.domain.errors import LeaseLostError
-from tests.adapters.engines import backtest_rows, ledger_rows
+from tests.adapters.executors import kernel_trades, ledger_trades
 from tests.adapters.worlds import START, World
 from tests.samples import put_lease, sample_order
 
@@ -38,7 +38,7 @@ async def test_a_replay_whose_engine_is_killed_again_and_again_trades_as_if_undi
     here.drive_to(trader, deployment, DeploymentStatus.COMPLETED)
 
     assert len(pids) == 3
-    assert ledger_rows(here.ledger, deployment) == backtest_rows(here.lake, candidate, deployment.capital, START)
+    assert ledger_trades(here.ledger, deployment) == kernel_trades(here.lake, candidate, deployment.capital, START)
     assert here.points(deployment) == MINUTES
     with here.ledger.begin() as work:
         orders = work.orders.all(deployment.id)
@@ -59,7 +59,7 @@ async def test_a_trader_that_is_restarted_adopts_engine_and_exchange(world: Call
     assert here.engine(deployment) == before
     here.drive_to(second, deployment, DeploymentStatus.COMPLETED)
     here.drive(second, lambda: here.folder.all() == ())
-    assert ledger_rows(here.ledger, deployment) == backtest_rows(here.lake, candidate, deployment.capital, START)
+    assert ledger_trades(here.ledger, deployment) == kernel_trades(here.lake, candidate, deployment.capital, START)
 
 
 async def test_a_paused_engine_whose_lease_was_taken_trades_nothing_when_it_wakes_up(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,12 @@ class Replay:
         """Bar times that have been played to their close."""
         self.event_time = int(self.timeline[0]) - 1 if len(self.timeline) else 0
         """Virtual market time in epoch milliseconds."""
+        self.before_bar: Callable[[Mapping[str, int], int], dict[str, int]] | None = None
+        """Sees (and may change) the bars that are about to be played; returns those that trade. Faults come in here."""
         self._next = {symbol: tape.start for symbol, tape in tapes.items()}
+        self.playing: dict[str, int] = {}
+        """Rows of the symbols that trade in the bar that is open."""
+        self._opened: dict[str, int] = {}
 
     @property
     def progress(self) -> float:
@@ -52,20 +58,38 @@ class Replay:
         return row if int(tape.bars.open_time[row]) == self.event_time else None
 
     def begin_bar(self) -> dict[str, int]:
-        """Move to the open of the next bar time; returns the row of each symbol that has a bar."""
+        """Move to the open of the next bar time; returns the row of each symbol that has a bar and trades in it."""
         self.event_time = int(self.timeline[self.step])
         self.phase = Phase.OPEN
-        return {symbol: row for symbol in self.tapes if (row := self.current_row(symbol)) is not None}
+        self._opened = {symbol: row for symbol in self.tapes if (row := self.current_row(symbol)) is not None}
+        self.playing = self._opened if self.before_bar is None else self.before_bar(self._opened, self.event_time)
+        return self.playing
 
     def leg_times(self) -> tuple[int, int, int]:
         """When the three legs of the current bar's path are reached: after a quarter, a half and three quarters."""
         quarter = self.interval_ms // 4
         return self.event_time + quarter, self.event_time + 2 * quarter, self.event_time + 3 * quarter
 
-    def finish_bar(self, rows: Mapping[str, int]) -> None:
-        """Close the bars that `begin_bar` opened."""
-        for symbol, row in rows.items():
+    def finish_bar(self) -> None:
+        """Close the bars that `begin_bar` opened, those that did not trade included."""
+        for symbol, row in self._opened.items():
             self._next[symbol] = row + 1
         self.event_time += self.interval_ms - 1
         self.step += 1
         self.phase = Phase.DONE if self.step == len(self.timeline) else Phase.BETWEEN
+
+    # --- state ---------------------------------------------------------------------------------------------
+
+    def document(self) -> dict[str, Any]:
+        """Where the replay is, for a restart."""
+        return {
+            "phase": self.phase.value, "step": self.step, "event_time": self.event_time,
+            "next": dict(self._next), "opened": dict(self._opened), "playing": dict(self.playing),
+        }  # fmt: skip
+
+    def restore(self, document: Mapping[str, Any]) -> None:
+        """Go where `document` says; the tapes have to be the same."""
+        self.phase = Phase(document["phase"])
+        self.step, self.event_time = document["step"], document["event_time"]
+        self._next, self._opened = dict(document["next"]), dict(document["opened"])
+        self.playing = dict(document["playing"])

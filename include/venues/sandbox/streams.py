@@ -1,23 +1,34 @@
 """Websocket doors: market streams by SUBSCRIBE or by address, user streams by listen key.
 
 Served addresses, as the real exchange has them and as ccxt rewrites them: `/ws`, `/ws/<stream or listen key>`,
-`/stream?streams=a/b`, and the same under `/public`, `/market` and `/private`.
+`/stream?streams=a/b`, and the same under `/public`, `/market` and `/private`. Spot streams are the same under
+`/streams/spot`; a bare `/ws/<number>` is spot too, because that is how ccxt numbers its spot connections.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from include.venues.sandbox import errors
 from include.venues.sandbox.exchange import Exchange
-from include.venues.sandbox.http import EXCHANGE
-from include.venues.sandbox.hub import Connection
+from include.venues.sandbox.gateway import told
+from include.venues.sandbox.http import EXCHANGE, GATEWAY, answer, wall_ms
+from include.venues.sandbox.hub import SPOT, Connection
+from include.venues.sandbox.limits import Window
+from include.venues.sandbox.weights import Segment
 
 INVALID_REQUEST = {"code": 2, "msg": "Invalid request: invalid stream"}
 MAX_STREAMS = 200
+MAX_MESSAGES_A_SEC = 1_000
+"""The exchange closes a connection at ten a second; a client that subscribes in a burst is let through here."""
+MAX_MESSAGE_BYTES = 1 << 20
+SPOT_PATH = "/streams/spot"
 
 
 class Sockets:
@@ -32,7 +43,7 @@ SOCKETS = web.AppKey("sockets", Sockets)
 
 def routes() -> list[web.RouteDef]:
     paths = []
-    for prefix in ("", "/{category:public|market|private}"):
+    for prefix in ("", "/{category:public|market|private}", SPOT_PATH):
         paths += [f"{prefix}/ws", f"{prefix}/ws/{{name:.*}}", f"{prefix}/stream"]
     return [web.get(path, serve) for path in paths]
 
@@ -42,32 +53,69 @@ async def serve(request: web.Request) -> web.StreamResponse:
     exchange = request.app[EXCHANGE]
     names = [name for name in request.query.get("streams", "").split("/") if name]
     names += [request.match_info["name"]] if request.match_info.get("name") else []
-    listen_key = request.query.get("listenKey") or next((n for n in names if exchange.credentials.account_of(n)), "")
-    account = exchange.credentials.account_of(listen_key)
+    listen_key = request.query.get("listenKey") or next((n for n in names if exchange.credentials.owner_of(n)), "")
+    account, segment = exchange.credentials.owner_of(listen_key) or (None, None)
+    effects = request.app[GATEWAY].injector.on_request(f"GET {request.path}", account, {})
+    refusal = effects.refusal.denial if effects.refusal else None
     if request.query.get("listenKey") and account is None:
-        return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=400)
+        refusal = errors.INVALID_LISTEN_KEY
+    if refusal is not None:
+        return answer(told(refusal), refusal.status)
+    prefix = SPOT if segment is Segment.SPOT or _is_spot(request) else ""
+    async with opened(request, combined=request.path.endswith("/stream"), account=account, prefix=prefix) as line:
+        exchange.hub.subscribe(line.connection, [name for name in names if "@" in name or name.startswith("!")])
+        async for text in line.texts():
+            line.connection.put(orjson.dumps(_command(exchange, line.connection, text)))
+    return line.socket
+
+
+class Line:
+    """One open websocket and its place in the hub."""
+
+    def __init__(self, socket: web.WebSocketResponse, connection: Connection) -> None:
+        self.socket = socket
+        self.connection = connection
+
+    async def texts(self) -> AsyncIterator[str]:
+        """Text messages as they come; ends with the connection, or when the client sends too many a second."""
+        budget = Window(1_000)
+        async for message in self.socket:
+            if message.type is WSMsgType.TEXT:
+                used = budget.at(wall_ms())
+                used["messages"] += 1
+                if used["messages"] > MAX_MESSAGES_A_SEC:
+                    await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many requests")
+                    return
+                yield message.data
+
+
+@asynccontextmanager
+async def opened(request: web.Request, *, combined: bool, account: str | None, prefix: str = "") -> AsyncIterator[Line]:
+    """Accept a websocket, give it a place in the hub and a writer, and take both away in the end."""
     # Compression costs more than it saves on loopback, and a client offers it rather than needs it.
-    socket = web.WebSocketResponse(compress=False, heartbeat=None)
+    socket = web.WebSocketResponse(compress=False, heartbeat=None, max_msg_size=MAX_MESSAGE_BYTES)
     await socket.prepare(request)
 
     async def send(payload: bytes) -> None:
         await socket.send_frame(payload, WSMsgType.TEXT)
 
-    combined = request.path.endswith("/stream")
-    connection = Connection(send, combined=combined, account=account)
+    hub = request.app[EXCHANGE].hub
+    connection = Connection(send, combined=combined, account=account, prefix=prefix)
+    connection.on_cut = lambda: request.transport.abort() if request.transport is not None else None
     request.app[SOCKETS].open.add(socket)
-    exchange.hub.add(connection)
-    exchange.hub.subscribe(connection, [name for name in names if "@" in name])
+    hub.add(connection)
     writer = asyncio.create_task(connection.write_forever())
     try:
-        async for message in socket:
-            if message.type is WSMsgType.TEXT:
-                connection.put(orjson.dumps(_command(exchange, connection, message.data)))
+        yield Line(socket, connection)
     finally:
         request.app[SOCKETS].open.discard(socket)
-        exchange.hub.remove(connection)
+        hub.remove(connection)
         await writer
-    return socket
+
+
+def _is_spot(request: web.Request) -> bool:
+    is_bare = "category" not in request.match_info
+    return request.path.startswith(SPOT_PATH) or (is_bare and request.match_info.get("name", "").isdecimal())
 
 
 async def hang_up(app: web.Application) -> None:
@@ -85,12 +133,15 @@ def _command(exchange: Exchange, connection: Connection, text: str) -> dict[str,
             raise TypeError("params must be a list of stream names")
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         return {"error": INVALID_REQUEST, "id": None}
-    if method == "SUBSCRIBE" and len(connection.streams | set(names)) <= MAX_STREAMS:
+    if not isinstance(number, int | str | None):
+        return {"error": INVALID_REQUEST, "id": None}
+    wanted = {connection.prefix + name for name in names}
+    if method == "SUBSCRIBE" and len(connection.streams | wanted) <= MAX_STREAMS:
         exchange.hub.subscribe(connection, names)
     elif method == "UNSUBSCRIBE":
-        connection.streams.difference_update(names)
+        exchange.hub.unsubscribe(connection, names)
     elif method == "LIST_SUBSCRIPTIONS":
-        return {"result": sorted(connection.streams), "id": number}
+        return {"result": sorted(name.removeprefix(connection.prefix) for name in connection.streams), "id": number}
     else:
         return {"error": INVALID_REQUEST, "id": number}
     return {"result": None, "id": number}
