@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
-from include.config.accounts import account_credentials
+from include.config.accounts import AccountFacts, PaperTerms, account_credentials, find_account
 from include.config.files import VENUES_FILE, load_roles
 from include.config.settings import Settings
 from include.config.venues import VenueFacts, load_venues
 from include.domain.deployments import Deployment, VenueConnection, VenueKind
 from include.domain.enums import Role
 from include.domain.errors import ConfigurationError, RetryableError
-from include.domain.times import Timeframe
-from include.ports import Ledger, Notifier, Pacer
+from include.domain.times import Timeframe, to_ms
+from include.ports import Ledger, Notifier, Pacer, Venue
 from include.qualification.candidate import Candidate
 
 if TYPE_CHECKING:
+    from include.alerting import Audience
     from include.market_data.lake import ParquetLake
     from include.market_data.sources.exchange import ExchangeSource
     from include.market_data.sources.node import NodeSource
-    from include.venues.ccxt_venue import CcxtVenue
+    from include.notifications import Channel, Sender
+    from include.venues.acceptance.check import AccountCheck
+    from include.venues.feeds.source import BarSource
+    from include.venues.paper.venue import PaperVenue
 
 
 SANDBOX_ACCOUNT = "sandbox"
@@ -142,12 +150,95 @@ def run_node(settings: Settings, *, host: str, port: int, venue: str, ready: Cal
     serve(build_app(open_lake(settings), token=settings.node_token, venue=venue), host, port, ready)
 
 
-def build_notifier(settings: Settings) -> Notifier:
-    """Slack where a token is set, always the local log."""
-    from include.notifications import build_notifier as build
+def alert_channels(settings: Settings) -> Mapping[str, Channel]:
+    """Every channel that is set up, by name; the local log always is.
 
-    token = settings.slack_token.get_secret_value() if settings.slack_token else None
-    return build(settings.logs, slack_token=token, slack_channel=settings.slack_channel, slack_url=settings.slack_url)
+    Raises:
+        ConfigurationError: an address that cannot be used; it is not repeated.
+    """
+    urls = {
+        "telegram": settings.telegram_url,
+        "email": settings.email_url,
+        "sms": settings.sms_url,
+        "webhook": settings.webhook_url,
+    }
+    return _plain_channels(settings, urls)
+
+
+def _plain_channels(settings: Settings, urls: Mapping[str, SecretStr | None] | None = None) -> Mapping[str, Channel]:
+    from include.notifications import build_channels
+
+    return build_channels(
+        settings.logs, slack_token=settings.slack_token, slack_channel=settings.slack_channel,
+        slack_url=settings.slack_url, urls=urls or {},
+    )  # fmt: skip
+
+
+def alert_audience(settings: Settings, channels: Mapping[str, Channel]) -> Audience:
+    """The alert rules and who can be told; silences are the ledger's and are added there.
+
+    Raises:
+        ConfigurationError: the rules' file is wrong.
+    """
+    from include.alerting import Audience, load_policy
+    from include.config.files import ALERTS_FILE
+
+    policy = load_policy(Path(settings.alerts).expanduser() if settings.alerts else ALERTS_FILE)
+    try:
+        zone = ZoneInfo(settings.report_time_zone)
+    except (KeyError, ValueError):
+        raise ConfigurationError(
+            f"AIRLOCK_REPORT_TIME_ZONE={settings.report_time_zone}: not a time zone; write for example Europe/Berlin"
+        ) from None
+    return Audience(policy, frozenset(channels), (), zone)
+
+
+def alert_senders(settings: Settings, ledger: Ledger, name: str, *, paced: bool = True) -> list[Sender]:
+    """One sender for each channel that is set up.
+
+    Args:
+        name: who sends, for the record of attempts.
+        paced: False for whoever will not come back when the pace allows more.
+    """
+    from include.notifications import Sender
+
+    channels = alert_channels(settings)
+    telling = alert_audience(settings, channels).policy.telling
+    pace = {severity: rules.pace_secs for severity, rules in telling.items()}
+    at_once = dict.fromkeys(pace, 0)
+    return [
+        Sender(ledger, channel, name=name, pace_secs=pace if paced and key != "log" else at_once, clock=_utc_now)
+        for key, channel in channels.items()
+    ]
+
+
+def build_notifier(settings: Settings) -> Notifier:
+    """The local log, and every other channel that is set up by way of the ledger's outbox. Never raises.
+
+    With rules or addresses that cannot be used, what is left is told directly: a wrong letter in them must stop no
+    stage. `airlock alerts run` and `airlock alerts test` refuse them.
+    """
+    from include.notifications import FanOut, LogNotifier, OutboxNotifier
+
+    log = LogNotifier(settings.logs / "notices.jsonl")
+    try:
+        channels = alert_channels(settings)
+        audience = alert_audience(settings, channels)
+    except ConfigurationError as error:
+        logging.getLogger("airlock.alerts").error("%s; telling people by log and Slack alone", error)
+        return FanOut(list(_plain_channels(settings).values()))
+    if len(channels) == 1:
+        return log
+
+    def senders(ledger: Ledger) -> list[Sender]:
+        made = alert_senders(settings, ledger, "notifier", paced=False)
+        return [sender for sender in made if sender.channel != log.name]
+
+    direct = FanOut([channel for name, channel in channels.items() if name != "log"])
+    return OutboxNotifier(
+        lambda: open_ledger(settings), audience, log=log, senders=senders, direct=direct,
+        clock=_utc_now,
+    )  # fmt: skip
 
 
 def role_holders() -> Mapping[Role, frozenset[str]]:
@@ -177,7 +268,7 @@ def live_connection(settings: Settings, candidate: Candidate) -> VenueConnection
     return VenueConnection(VenueKind.SANDBOX, candidate.venue, SANDBOX_ACCOUNT, url=settings.exchange_url)
 
 
-def build_venue(settings: Settings, deployment: Deployment, url: str = "") -> CcxtVenue:
+def build_venue(settings: Settings, deployment: Deployment, url: str = "") -> Venue:
     """The venue of a deployment's account, not connected yet.
 
     Args:
@@ -196,15 +287,110 @@ def build_venue(settings: Settings, deployment: Deployment, url: str = "") -> Cc
         if exchange is None or not exchange.url or exchange.process() is None:
             raise RetryableError(f"deployment {deployment.short_id}: its replay exchange is not running")
         return CcxtVenue(exchange.url, SecretStr(exchange.key), SecretStr(exchange.secret))
+    if not (url or connection.url):
+        return build_account_venue(settings, find_account(settings.home, connection.account))
     key, secret = account_credentials(settings.home, connection.account)
-    return CcxtVenue(url or connection.url, key, secret)
+    return CcxtVenue(url or connection.url, key, secret, obeys_limits=True)
 
 
-def build_pacer(deployment: Deployment, venue: CcxtVenue) -> Pacer | None:
-    """Lockstep for a replay; None where the venue's clock runs by itself."""
+def build_pacer(deployment: Deployment, venue: Venue) -> Pacer | None:
+    """Lockstep for a replay and for paper; None where the venue's clock runs by itself."""
+    from include.venues.ccxt_venue import CcxtVenue
     from include.venues.pacer import SandboxPacer
+    from include.venues.paper.pacer import PaperPacer
+    from include.venues.paper.venue import PaperVenue
 
-    return SandboxPacer(venue) if deployment.connection.kind is VenueKind.REPLAY else None
+    if isinstance(venue, PaperVenue):
+        return PaperPacer(venue)
+    if isinstance(venue, CcxtVenue) and deployment.connection.kind is VenueKind.REPLAY:
+        return SandboxPacer(venue)
+    return None
+
+
+def declared_account(settings: Settings, name: str) -> AccountFacts:
+    """A declared account. Raises ConfigurationError when there is none of that name."""
+    return find_account(settings.home, name)
+
+
+def build_account_venue(settings: Settings, account: AccountFacts, url: str = "") -> Venue:
+    """The venue of a declared account, not connected yet.
+
+    Args:
+        url: address of a local sandbox exchange; for accounts declared `local` only.
+
+    Raises:
+        ConfigurationError: there are no credentials, no address, or an address for an account that is not local.
+    """
+    from include.venues.ccxt_venue import CcxtVenue
+    from include.venues.fed_venue import FedVenue
+
+    if url and not account.local:
+        raise ConfigurationError(f"account {account.name!r} is not local: --url belongs to accounts of a local sandbox")
+    address = (url or settings.exchange_url) if account.local else ""
+    if account.local and not address:
+        raise ConfigurationError(f"account {account.name!r}: set AIRLOCK_EXCHANGE_URL or give --url")
+    if account.paper is not None:
+        return _paper_venue(settings, account, account.paper, address)
+    key, secret = account_credentials(settings.home, account.name)
+    venue = CcxtVenue(address, key, secret, exchange=account.exchange, sandbox=account.sandbox, obeys_limits=True)
+    return FedVenue(venue, _feed(account, address)) if account.backup else venue
+
+
+def _paper_venue(settings: Settings, account: AccountFacts, terms: PaperTerms, address: str) -> PaperVenue:
+    from include.venues.paper.venue import PaperVenue
+
+    facts = venue_facts()
+    if terms.venue not in facts:
+        raise ConfigurationError(f"account {account.name!r}: venue {terms.venue!r} is not declared in venues.yaml")
+    instruments = {instrument.symbol: instrument for instrument in facts[terms.venue].instruments.values()}
+    journal = settings.home / "accounts" / f"{account.name}.journal"
+    return PaperVenue(_feed(account, address), instruments, terms.deposit, journal)
+
+
+def _feed(account: AccountFacts, address: str) -> BarSource:
+    """Market data of an account's exchange, with a backup where one is declared."""
+    from include.venues.feeds.resilient_feed import ResilientFeed
+    from include.venues.feeds.source import CcxtSource
+
+    sources: dict[str, BarSource] = {
+        account.exchange: CcxtSource(account.exchange, base_url=address, sandbox=account.sandbox)
+    }
+    if account.backup:
+        sources[account.backup] = CcxtSource(account.backup)
+    return ResilientFeed(sources)
+
+
+async def check_account(
+    settings: Settings, account: AccountFacts, *, symbols: tuple[str, ...] = (), url: str = ""
+) -> AccountCheck:
+    """Run the safe acceptance cards against an account.
+
+    Raises:
+        ConfigurationError: the account cannot be built; nothing was asked.
+    """
+    from include.venues.acceptance.check import AccountCheck
+    from include.venues.acceptance.check import check_account as check
+
+    venue = build_account_venue(settings, replace(account, backup=""), url)
+    tag = f"alc-{to_ms(_utc_now()):x}-"
+    results = await check(
+        venue, symbols or account.symbols, account.timeframe, tag, can_withdraw_matters=account.is_live
+    )
+    return AccountCheck(account.name, account.exchange, results)
+
+
+def render_venue_cards() -> str:
+    """The acceptance cards as a table, for the documentation."""
+    from include.venues.acceptance.cards import render_cards
+
+    return render_cards()
+
+
+def render_exchange_errors() -> str:
+    """What each exception of ccxt and each code of an exchange means to a caller, for the documentation."""
+    from include.venues.ccxt_errors import render_errors
+
+    return render_errors()
 
 
 def run_exchange(
@@ -215,7 +401,14 @@ def run_exchange(
     timeframe: Timeframe,
     start: datetime,
     end: datetime,
-    accounts: Mapping[str, Decimal],
+    accounts: Sequence[str],
+    balances: Sequence[str],
+    default_balance: Decimal,
+    accounts_file: Path | None = None,
+    faults: Path | None = None,
+    brackets: Path | None = None,
+    state: Path | None = None,
+    rate_limits: bool | None = None,
     speed: str,
     host: str,
     port: int,
@@ -223,23 +416,41 @@ def run_exchange(
     """Serve a sandbox exchange over the lake until a signal ends it.
 
     Args:
-        accounts: first deposit in quote currency by account name.
+        accounts: as the user writes them (`venues.sandbox.account_setup`), `balances` their first deposits.
+        accounts_file, faults, brackets: YAML files of accounts, of faults and of leverage brackets.
+        state: where the state is kept.
+        rate_limits: whether too many requests are refused; None decides by the speed.
         speed: market seconds per wall second, `max`, or `step`.
+
+    Raises:
+        ConfigurationError: something of it can not be read, or does not fit together.
     """
-    from include.venues.sandbox import accounts as sandbox_accounts
+    from include.venues.sandbox.account_setup import AccountSetup, kept_keys, told_once
+    from include.venues.sandbox.bracket_file import load_brackets
+    from include.venues.sandbox.faults.plan import FaultPlan, load_plan
     from include.venues.sandbox.server import ReplayPlan, run
 
-    specs = tuple(
-        sandbox_accounts.AccountSpec(name, *account_credentials(settings.home, name), balance)
-        for name, balance in accounts.items()
-    )
-    run(
-        open_lake(settings),
-        ReplayPlan(
-            venue=venue, symbols=symbols, timeframe=timeframe, start=start, end=end, accounts=specs, speed=speed,
-            host=host, port=port,
-        ),
+    lake, kept = open_lake(settings), kept_keys(state)
+    setup = AccountSetup(default_balance, lambda name: account_credentials(settings.home, name), kept)
+    specs = setup.specs(accounts, balances, accounts_file)
+    plan = ReplayPlan(
+        venue=venue, symbols=symbols, timeframe=timeframe, start=start, end=end, accounts=specs, speed=speed, host=host,
+        port=port, faults=load_plan(faults) if faults is not None else FaultPlan(), state=state,
+        rate_limits=rate_limits,
+        brackets={} if brackets is None else load_brackets(brackets, (lake.instrument(venue, s).symbol for s in symbols)),
     )  # fmt: skip
+    run(lake, plan, told_once(specs, kept))
+
+
+def exchange_lists() -> Mapping[str, Callable[[], str]]:
+    """Lists of the sandbox exchange that the docs show, by the names of their blocks."""
+    from include.venues.sandbox import lists
+
+    return {
+        "exchange-faults": lists.render_faults,
+        "exchange-limits": lists.render_limits,
+        "exchange-weights": lists.render_weights,
+    }
 
 
 def _utc_now() -> datetime:

@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from include.commands import audit, data, database, exchange, new, node, qualify, report, stack, trading
+from include.commands import alerts, audit, data, database, exchange, new, node, qualify, report, stack, trading, venue
 from include.domain.errors import AirlockError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(report.app, name="report")
 app.add_typer(audit.app, name="audit")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(venue.app, name="venue")
 
 
 @app.callback()

@@ -219,7 +219,8 @@ def _print_verdict(run: _Run, evidence: list[Evidence], report: Path) -> None:
     from rich.table import Table
 
     from include.qualification.verdict import Verdict
-    from include.reporting.qualification import HEADLINES, format_metric, issues, overall_verdict
+    from include.qualification.wording import format_interval, format_metric, format_threshold
+    from include.reporting.qualification import HEADLINES, issues, overall_verdict
 
     colours = {Verdict.PASS: "green", Verdict.FAIL: "red"}
     terminal = Console()
@@ -230,11 +231,10 @@ def _print_verdict(run: _Run, evidence: list[Evidence], report: Path) -> None:
         table.title = f"{item.stage.value}: {item.verdict.value}"
         for result in item.results:
             c, m = result.criterion, result.measurement
-            bounded = m is not None and m.low is not None
-            interval = f"{format_metric(c.metric, m.low)} to {format_metric(c.metric, m.high)}" if m and bounded else ""
+            interval = format_interval(c.metric, m.low, m.high) if m else ""
             colour = colours.get(result.verdict, "yellow")
             table.add_row(
-                c.metric, f"{c.op.value} {format_metric(c.metric, c.threshold)}",
+                c.metric, f"{c.op.value} {format_threshold(c.metric, c.threshold)}",
                 format_metric(c.metric, m.value if m else None), interval,
                 f"[{colour}]{result.verdict.value}[/{colour}]",
             )  # fmt: skip

@@ -18,6 +18,7 @@ from include.qualification.profile import Profile, load_profile, load_yaml, one_
 CONFIG = PROJECT_ROOT / "include" / "config"
 VENUES_FILE = CONFIG / "venues.yaml"
 ROLES_FILE = CONFIG / "roles.yaml"
+ALERTS_FILE = CONFIG / "alerts.yaml"
 
 
 class RolesDocument(RootModel[dict[Role, Annotated[list[str], Field(min_length=1)]]]):

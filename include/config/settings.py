@@ -54,6 +54,19 @@ class Settings(BaseSettings):
     )
     slack_channel: str = Field("#airlock", description="Channel that receives the notices.")
     slack_url: str = Field("https://slack.com/api/", description="Base address of the Slack Web API.")
+    telegram_url: SecretStr | None = Field(
+        None, description="Where alerts go by Telegram: an apprise URL, tgram://BOT_TOKEN/CHAT_ID."
+    )
+    email_url: SecretStr | None = Field(
+        None, description="Where alerts go by e-mail: an apprise URL, mailtos://USER:PASSWORD@HOST?from=A&to=B."
+    )
+    sms_url: SecretStr | None = Field(
+        None, description="Where alerts go as text messages: an apprise URL, for example twilio://SID:TOKEN@FROM/TO."
+    )
+    webhook_url: SecretStr | None = Field(
+        None, description="Where alerts are posted as JSON: an apprise URL, jsons://HOST/PATH."
+    )
+    alerts: str = Field("", description="File of the alert rules; the shipped include/config/alerts.yaml when not set.")
     airflow_port: Port = Field(8080, description="Port of the Airflow UI on loopback; a free one when it is busy.")
     exchange_port: Port = Field(0, description="Port of the sandbox exchange on loopback; 0 takes a free one.")
     exchange_url: str = Field(
@@ -122,7 +135,9 @@ class Settings(BaseSettings):
         return self.home / "run"
 
 
-SECRET_FIELDS = frozenset({"database_url", "slack_token", "node_token"})
+SECRET_FIELDS = frozenset(
+    {"database_url", "slack_token", "node_token", "telegram_url", "email_url", "sms_url", "webhook_url"}
+)
 
 
 def load_settings(directory: Path | None = None) -> Settings:

@@ -8,62 +8,111 @@ not modified.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import SecretStr
 
-from include.venues.ccxt_streams import Message, Streams
+from include.venues.ccxt_streams import Streams
+from include.venues.dialect import Dialect, Sandbox
+from include.venues.rate_limits import RateGovernor
 
-USER_EVENTS = frozenset({"ORDER_TRADE_UPDATE", "ALGO_UPDATE", "ACCOUNT_UPDATE"})
+NOBODY = SecretStr("")
 
 
-def build_client(base_url: str, key: SecretStr, secret: SecretStr, timeout_ms: int, streams: Streams) -> Any:
-    """A ccxt.pro `binanceusdm` that talks to `base_url` (http://host:port) only and hands its messages to `streams`.
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where an exchange is, and how long it may take to answer.
 
-    Every URL is rewritten: a route that the server does not have is refused there, never asked of the real exchange.
+    Attributes:
+        base_url: `http://host:port` that every request and stream goes to; empty for the exchange's own addresses.
+        sandbox: the exchange's own test environment. With `base_url` it says nothing.
+    """
+
+    base_url: str = ""
+    sandbox: bool = False
+    timeout_ms: int = 10_000
+
+    @property
+    def is_real(self) -> bool:
+        """Whether orders sent there trade real money."""
+        return not self.base_url and not self.sandbox
+
+
+def build_client(
+    dialect: Dialect,
+    endpoint: Endpoint,
+    streams: Streams,
+    governor: RateGovernor,
+    key: SecretStr = NOBODY,
+    secret: SecretStr = NOBODY,
+) -> Any:
+    """A ccxt.pro client of the dialect's exchange that hands its messages to `streams` and its headers to `governor`.
+
+    With a base URL every address is rewritten: a route that the server does not have is refused there, never asked of
+    the real exchange.
     """
     import ccxt.pro
 
-    class Client(ccxt.pro.binanceusdm):  # type: ignore[misc]
-        """Sees every websocket message before ccxt does."""
+    class Client(getattr(ccxt.pro, dialect.ccxt_id)):  # type: ignore[misc]
+        """Sees every message and every answer before ccxt does."""
 
         def handle_message(self, client: Any, message: Any) -> None:
-            event = message.get("e") if isinstance(message, dict) else None
-            if event == "kline":
-                streams.on_kline(message)
-            elif event in USER_EVENTS:
-                streams.on_user_event(message)
-            else:
+            if not streams.take(message):
                 super().handle_message(client, message)
 
-        def handle_subscription_status(self, client: Any, message: Message) -> Any:
-            streams.market_open.set()
+        def handle_subscription_status(self, client: Any, message: Any) -> Any:
+            streams.confirmed(_is_user(dialect, client))
             return super().handle_subscription_status(client, message)
+
+        def handle_user_data_stream_subscribe(self, client: Any, message: Any) -> Any:
+            streams.confirmed(True)
+            return super().handle_user_data_stream_subscribe(client, message)
 
         def on_connected(self, client: Any, message: Any = None) -> None:
             super().on_connected(client, message)
-            if "listenKey=" in client.url:
-                streams.user_open.set()
+            if "listenKey=" in client.url:  # a listen key in the address is the subscription
+                streams.confirmed(True)
 
-    client = Client(
-        {
-            "apiKey": key.get_secret_value(),
-            "secret": secret.get_secret_value(),
-            "timeout": timeout_ms,
-            "enableRateLimit": False,
-            "timeout_on_exit": 0,
-            "options": {
-                "fetchMargins": False,
-                "fetchCurrencies": False,
-                "fetchOpenOrders": {"warnWithoutSymbol": False},
-                "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
-                "ws": {"compress": 0},
-            },
-        }
-    )
+        def on_rest_response(self, code: int, reason: Any, url: str, method: str, headers: Any, *rest: Any) -> Any:
+            governor.note(code, headers)
+            return super().on_rest_response(code, reason, url, method, headers, *rest)
+
+    client = Client(_settings(dialect, endpoint, key, secret))
     client.has["fetchCurrencies"] = False
-    client.urls["api"] = redirected(client.urls["api"], base_url)
+    _point(client, dialect, endpoint)
     return client
+
+
+def _settings(dialect: Dialect, endpoint: Endpoint, key: SecretStr, secret: SecretStr) -> dict[str, Any]:
+    return {
+        "apiKey": key.get_secret_value(),
+        "secret": secret.get_secret_value(),
+        "timeout": endpoint.timeout_ms,
+        "enableRateLimit": False,
+        "timeout_on_exit": 0,
+        "options": {
+            "fetchMargins": False,
+            "fetchCurrencies": False,
+            "fetchOpenOrders": {"warnWithoutSymbol": False},
+            "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
+            "ws": {"compress": 0},
+            **dialect.options,
+        },
+    }
+
+
+def _point(client: Any, dialect: Dialect, endpoint: Endpoint) -> None:
+    if endpoint.base_url:
+        client.urls["api"] = redirected(client.urls["api"], endpoint.base_url)
+    elif endpoint.sandbox and dialect.sandbox is Sandbox.DEMO:
+        client.enable_demo_trading(True)
+    elif endpoint.sandbox:
+        client.set_sandbox_mode(True)
+
+
+def _is_user(dialect: Dialect, client: Any) -> bool:
+    return dialect.user_url in client.url
 
 
 def redirected(urls: Any, base_url: str) -> Any:

@@ -1,7 +1,10 @@
-"""Every ccxt exception, by what the caller must do about it. One table; a test holds it to ccxt's whole tree.
+"""Every ccxt exception and exchange code, by what the caller must do about it. One table each; a test holds the first
+to ccxt's whole tree.
 
-Two facts are not in an exception's class and are looked up here: whether the request can have been sent at all (a
-connection that was never made), and whether it could have changed anything (a read cannot, so trying again is safe).
+A code of the exchange says more than ccxt's class, which was chosen for people, so `CODES` goes first. An error that
+neither table knows leaves the outcome open: after something was sent, it is never read as a refusal. Two facts are in
+no table: whether the request can have been sent at all (a connection that was never made), and whether it could have
+changed anything (a read cannot, so trying again is safe).
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ REACTIONS: Mapping[str, type[AirlockError]] = MappingProxyType(
         "NullResponse": OutcomeUnknownError,
         "CancelPending": OutcomeUnknownError,
         "ExchangeClosedByUser": OutcomeUnknownError,
+        # What ccxt says of a code it does not know, of a broken transfer and of an answer that nobody understood.
+        "ExchangeError": OutcomeUnknownError,
         # Turned away at the door, untouched.
         "DDoSProtection": RetryableError,
         "RateLimitExceeded": RetryableError,
@@ -32,7 +37,6 @@ REACTIONS: Mapping[str, type[AirlockError]] = MappingProxyType(
         "ChecksumError": RetryableError,
         "UnsubscribeError": RetryableError,
         # Understood and refused.
-        "ExchangeError": RejectedError,
         "ArgumentsRequired": RejectedError,
         "BadRequest": RejectedError,
         "BadSymbol": RejectedError,
@@ -61,7 +65,96 @@ REACTIONS: Mapping[str, type[AirlockError]] = MappingProxyType(
         "InvalidProxySettings": FatalError,
     }
 )
-_CODE = re.compile(r'"code"\s*:\s*"?(-?\d+)')
+CODES: Mapping[str, type[AirlockError]] = MappingProxyType(
+    {
+        # Binance. The back end did not answer the front: it may have done it.
+        "-1000": OutcomeUnknownError,
+        "-1001": OutcomeUnknownError,
+        "-1006": OutcomeUnknownError,
+        "-1007": OutcomeUnknownError,
+        # Turned away before anything looked at it.
+        "-1003": RetryableError,
+        "-1008": RetryableError,
+        "-1015": RetryableError,
+        "-1021": RetryableError,
+        "-1016": FatalError,
+        "-1002": FatalError,
+        "-1022": FatalError,
+        "-2014": FatalError,
+        "-2015": FatalError,
+        "-4400": FatalError,
+        # Understood and refused.
+        "-1013": RejectedError,
+        "-1111": RejectedError,
+        "-1116": RejectedError,
+        "-1121": RejectedError,
+        "-2010": RejectedError,
+        "-2011": RejectedError,
+        "-2013": RejectedError,
+        "-2018": RejectedError,
+        "-2019": RejectedError,
+        "-2020": RejectedError,
+        "-2021": RejectedError,
+        "-2022": RejectedError,
+        "-2027": RejectedError,
+        "-2028": RejectedError,
+        "-4003": RejectedError,
+        "-4014": RejectedError,
+        "-4023": RejectedError,
+        "-4028": RejectedError,
+        "-4046": RejectedError,
+        "-4047": RejectedError,
+        "-4048": RejectedError,
+        "-4059": RejectedError,
+        "-4061": RejectedError,
+        "-4067": RejectedError,
+        "-4068": RejectedError,
+        "-4116": RejectedError,
+        "-4118": RejectedError,
+        "-4131": RejectedError,
+        "-4164": RejectedError,
+        "-4192": RejectedError,
+        "-5021": RejectedError,
+        "-5022": RejectedError,
+        # Bybit. Its own time-outs; ccxt calls the two of orders invalid, which would end them while they live.
+        "10000": OutcomeUnknownError,
+        "10016": OutcomeUnknownError,
+        "170007": OutcomeUnknownError,
+        "170032": OutcomeUnknownError,
+        "170146": OutcomeUnknownError,
+        "170147": OutcomeUnknownError,
+        "10002": RetryableError,
+        "10006": RetryableError,
+        "10018": RetryableError,
+        "10429": RetryableError,
+        "170222": RetryableError,
+        "10003": FatalError,
+        "10004": FatalError,
+        "10005": FatalError,
+        "10007": FatalError,
+        "10008": FatalError,
+        "10009": FatalError,
+        "10010": FatalError,
+        "10024": FatalError,
+        "10027": FatalError,
+        "10028": FatalError,
+        "10001": RejectedError,
+        "110001": RejectedError,
+        "110003": RejectedError,
+        "110004": RejectedError,
+        "110007": RejectedError,
+        "110012": RejectedError,
+        "110013": RejectedError,
+        "110017": RejectedError,
+        "110025": RejectedError,
+        "110026": RejectedError,
+        "110043": RejectedError,
+        "110072": RejectedError,
+        "110094": RejectedError,
+    }
+)
+"""What the exchanges' own codes mean; no code is used by both with another meaning."""
+_CODE = re.compile(r'"(?:code|retCode|ret_code)"\s*:\s*"?(-?\d+)')
 _QUERY = re.compile(r"\?\S+")
 MAX_TEXT = 300
 
@@ -93,17 +186,30 @@ def translate(error: Exception, action: str, *, changes: bool) -> AirlockError:
 
 
 def _reaction(error: Exception) -> type[AirlockError]:
+    by_code = CODES.get(exchange_code(error))
+    if by_code is not None:
+        return by_code
     name = next((cls.__name__ for cls in type(error).__mro__ if cls.__name__ in REACTIONS), None)
-    if name is None:
-        # Not ccxt's own: an answer it could not read, after the request had been sent.
-        return OutcomeUnknownError
-    if name == "ExchangeError" and not exchange_code(error):
-        # ccxt's bare ExchangeError without an exchange code is a broken transfer or an answer that nobody understood.
-        return OutcomeUnknownError
-    return REACTIONS[name]
+    # Not ccxt's own: an answer it could not read, after the request had been sent.
+    return OutcomeUnknownError if name is None else REACTIONS[name]
 
 
 def _never_sent(error: Exception) -> bool:
     from aiohttp import ClientConnectorError
 
     return isinstance(error.__cause__, ClientConnectorError)
+
+
+def render_errors() -> str:
+    """Both tables as one, for the documentation."""
+    rows: dict[str, list[str]] = {}
+    for name, reaction in [*CODES.items(), *REACTIONS.items()]:
+        rows.setdefault(reaction.__name__, []).append(name)
+    order = (OutcomeUnknownError, RetryableError, RejectedError, FatalError)
+    lines = ["| Error | Codes of the exchanges | Exceptions of ccxt |", "| --- | --- | --- |"]
+    for reaction in order:
+        names = rows[reaction.__name__]
+        codes = ", ".join(name for name in names if name in CODES)
+        classes = ", ".join(name for name in names if name in REACTIONS)
+        lines.append(f"| `{reaction.__name__}` | {codes} | {classes} |")
+    return "\n".join(lines)

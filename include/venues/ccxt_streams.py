@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from random import Random
 from typing import Any
 
-from include.domain.bars import Bar
 from include.domain.errors import AirlockError, FatalError, RetryableError
-from include.domain.orders import OrderReport
-from include.venues import binance_wire as wire
+from include.ports import VenueEvent
+from include.trading.feed_latency import LatencyHistogram
+from include.venues.backoff import Backoff
 from include.venues.ccxt_errors import translate
+from include.venues.dialect import Dialect, Market, MarketMessage, UserMessage
 
 log = logging.getLogger(__name__)
 
-Message = dict[str, Any]
-RECONNECT_DELAY_SECS = 0.2
-MAX_RECONNECT_DELAY_SECS = 30.0
+_UNREADABLE = (KeyError, ValueError, TypeError, ArithmeticError, AttributeError)
 
 
 class Streams:
-    """What arrives on the market stream and on the user stream of one account."""
+    """What arrives on the market stream and, for an account, on its user stream.
 
-    def __init__(self, symbols: Mapping[str, str]) -> None:
-        """`symbols`: the exchange's ids to the candidate's spelling; other symbols are counted and dropped."""
+    Args:
+        dialect: reads the messages.
+        markets: connected markets by the exchange's id; messages of others are counted and dropped.
+        measures: whether the exchange's clock runs with ours, so that delays mean something.
+        seed: of the jitter between attempts to open a stream again.
+    """
+
+    def __init__(
+        self, dialect: Dialect, markets: Mapping[str, Market], *, measures: bool = False, seed: int | None = None
+    ) -> None:
         self.received = {"market": 0, "user": 0}
         """Messages by stream, counted as the sandbox counts those it sends."""
+        self.unreadable = 0
+        """Messages that were ours and could not be read: each is logged, and reconciliation finds what it said."""
         self.reconnects = 0
         """How often a stream was opened again. What was missed meanwhile has to be asked for."""
         self.last_event_ms: int | None = None
+        self.latency = LatencyHistogram()
+        """Age of market messages when they arrived, by our clock; not measured where time is replayed."""
         self.market_open = asyncio.Event()
         self.user_open = asyncio.Event()
-        self._symbols = symbols
-        self._queue: asyncio.Queue[Bar | OrderReport | None] = asyncio.Queue()
+        self._dialect, self._markets, self._measures = dialect, markets, measures
+        self._random = Random(seed)  # noqa: S311 - jitter, no secret
+        self._confirmations = 0
+        self._queue: asyncio.Queue[VenueEvent | None] = asyncio.Queue()
         self._failure: AirlockError | None = None
         self._watchers: list[asyncio.Task[None]] = []
         self._goal: tuple[int, int, asyncio.Future[None]] | None = None
@@ -41,26 +56,30 @@ class Streams:
     # --- life ----------------------------------------------------------------------------------------------
 
     async def open(
-        self, watch_market: Callable[[], Awaitable[Any]], watch_user: Callable[[], Awaitable[Any]], timeout_secs: float
+        self,
+        watch_market: Callable[[], Awaitable[Any]],
+        watch_user: Callable[[], Awaitable[Any]] | None,
+        timeout_secs: float,
     ) -> None:
-        """Open both; returns once the exchange has confirmed both.
+        """Open them; returns once the exchange has confirmed.
 
         Args:
             watch_market, watch_user: ccxt watch calls. Their futures stay pending, because the messages that would
-                resolve them are taken before; they end with the connection.
+                resolve them are taken before; they end with the connection. No `watch_user`: market data alone.
 
         Raises:
             RetryableError: not confirmed in time.
             FatalError: the exchange refuses the account.
         """
-        self._watchers = [
-            asyncio.create_task(self._keep_open("market stream", watch_market, self.market_open)),
-            asyncio.create_task(self._keep_open("user stream", watch_user, self.user_open)),
-        ]
+        self._watchers = [asyncio.create_task(self._keep_open("market stream", watch_market, self._market_lost))]
+        if watch_user is None:
+            self.user_open.set()
+        else:
+            self._watchers.append(asyncio.create_task(self._keep_open("user stream", watch_user, self._user_lost)))
         await self.wait_open(timeout_secs)
 
     async def wait_open(self, timeout_secs: float) -> None:
-        """Wait until both streams are confirmed. Raises as `open`."""
+        """Wait until the streams are confirmed. Raises as `open`."""
         both = asyncio.create_task(self._both_open())
         try:
             await asyncio.wait([both, *self._watchers], timeout=timeout_secs, return_when=asyncio.FIRST_COMPLETED)
@@ -79,7 +98,7 @@ class Streams:
         self._watchers = []
         self._queue.put_nowait(None)
 
-    async def events(self) -> AsyncIterator[Bar | OrderReport]:
+    async def events(self) -> AsyncIterator[VenueEvent]:
         """Finished bars and reports as they arrived; ends on `close`, raises when a stream cannot go on."""
         while (event := await self._queue.get()) is not None:
             yield event
@@ -90,8 +109,8 @@ class Streams:
         await self.market_open.wait()
         await self.user_open.wait()
 
-    async def _keep_open(self, name: str, watch: Callable[[], Awaitable[Any]], opened: asyncio.Event) -> None:
-        delay = RECONNECT_DELAY_SECS
+    async def _keep_open(self, name: str, watch: Callable[[], Awaitable[Any]], lost: Callable[[], None]) -> None:
+        backoff = Backoff(random=self._random)
         while True:
             before = sum(self.received.values())
             try:
@@ -101,11 +120,19 @@ class Streams:
                 if isinstance(reason, FatalError):
                     self._fail(reason)
                     return
-                delay = RECONNECT_DELAY_SECS if sum(self.received.values()) > before else delay * 2
+                if sum(self.received.values()) > before:
+                    backoff.reset()
                 log.warning("%s; opening it again", reason)
-                opened.clear()
+                lost()
                 self.reconnects += 1
-                await asyncio.sleep(min(delay, MAX_RECONNECT_DELAY_SECS))
+                await asyncio.sleep(backoff.next())
+
+    def _market_lost(self) -> None:
+        self.market_open.clear()
+
+    def _user_lost(self) -> None:
+        self._confirmations = 0
+        self.user_open.clear()
 
     def _fail(self, error: AirlockError) -> None:
         self._failure = error
@@ -115,29 +142,46 @@ class Streams:
 
     # --- messages ------------------------------------------------------------------------------------------
 
-    def on_kline(self, message: Message) -> None:
-        """A kline event: only finished bars (`x`) go on."""
-        k = message["k"]
-        self.last_event_ms = message["E"]
-        symbol = self._symbols.get(k["s"])
-        if k["x"] and symbol is not None:
-            self._queue.put_nowait(wire.kline_event(k, symbol))
+    def confirmed(self, is_user: bool) -> None:
+        """The exchange has confirmed a subscription of one of the two streams."""
+        if not is_user:
+            self.market_open.set()
+            return
+        self._confirmations += 1
+        if self._confirmations >= self._dialect.user_ready:
+            self.user_open.set()
+
+    def take(self, message: Any) -> bool:
+        """Take a message that is for us; False for what is ccxt's business.
+
+        One that cannot be read is counted and dropped: whatever it said, reconciliation asks for it.
+        """
+        try:
+            market = self._dialect.read_market(message, self._markets)
+            user = None if market is not None else self._dialect.read_user(message, self._markets)
+        except _UNREADABLE as error:
+            self.unreadable += 1
+            log.warning("unreadable message (%s: %s): %.300s", type(error).__name__, error, message)
+            return True
+        if market is not None:
+            self._on_market(market)
+        elif user is not None:
+            self._on_user(user)
+        return market is not None or user is not None
+
+    def _on_market(self, message: MarketMessage) -> None:
+        self.last_event_ms = message.event_ms
+        if self._measures:
+            self.latency.record(time.time_ns() // 1_000_000 - message.event_ms)
+        for bar in message.bars:
+            self._queue.put_nowait(bar)
         self._count("market")
 
-    def on_user_event(self, message: Message) -> None:
-        """An order or account event: order reports go on; balances and positions are asked for when needed."""
-        self.last_event_ms = message["E"]
-        report = self._report(message)
-        if report is not None:
-            self._queue.put_nowait(report)
+    def _on_user(self, message: UserMessage) -> None:
+        self.last_event_ms = message.event_ms
+        for event in message.events:
+            self._queue.put_nowait(event)
         self._count("user")
-
-    def _report(self, message: Message) -> OrderReport | None:
-        body = message.get("o")
-        if body is None or (symbol := self._symbols.get(body["s"])) is None:
-            return None
-        read = wire.order_update if message["e"] == "ORDER_TRADE_UPDATE" else wire.algo_update
-        return read(body, message["E"], symbol)
 
     # --- lockstep ------------------------------------------------------------------------------------------
 

@@ -1,144 +1,159 @@
-"""`ports.Venue` over ccxt.pro for Binance USD-M: translates out, translates in, classifies errors.
+"""`ports.Venue` over ccxt.pro: translates out, translates in, classifies errors. It hides no retry, invents no status.
 
-Used against the sandbox exchange (replayed in lockstep, or running by itself). It hides no retry and invents no status.
-Conditional orders (STOP_MARKET) live in the exchange's algo service and become an order of their own when they trigger,
-under the same client id; a caller of this class sees one order.
+Which exchange it speaks to is data (`dialects`): Binance USD-M and spot, Bybit linear, at their own addresses, in their
+test environments, or at our sandbox. Where an exchange keeps conditional orders apart, a caller sees one order.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import localcontext
-from typing import Any, TypeVar
+from decimal import Decimal
+from typing import Any
 
 from pydantic import SecretStr
 
 from include.domain.bars import Bar
-from include.domain.enums import OrderStatus, OrderType
-from include.domain.errors import FatalError, OutcomeUnknownError, RejectedError, RetryableError
-from include.domain.instruments import Instrument, symbol_id
-from include.domain.orders import Balance, Fill, Intent, Order, OrderReport, Position
-from include.domain.times import Timeframe, from_ms, to_ms
-from include.venues import binance_wire as wire
-from include.venues.ccxt_client import build_client
-from include.venues.ccxt_errors import translate
-from include.venues.ccxt_streams import Streams
+from include.domain.enums import OrderStatus
+from include.domain.errors import OutcomeUnknownError, RejectedError, RetryableError
+from include.domain.instruments import Instrument
+from include.domain.orders import Balance, Fill, FundingPayment, Order, OrderReport, Position
+from include.domain.times import Timeframe, from_ms
+from include.ports import VenueEvent
+from include.venues import placing
+from include.venues.ccxt_client import Endpoint
+from include.venues.ccxt_link import Link
+from include.venues.clock_offset import ClockOffset
+from include.venues.dialect import CancelAnswer, Market, OrderPlace
+from include.venues.dialects import find_dialect
+from include.venues.expiring import Expiring
+from include.venues.margin_setup import prepare_margin
+from include.venues.rate_limits import RateGovernor
 
-T = TypeVar("T")
-
-CONNECT_TIMEOUT_SECS = 15.0
-WINDOW = timedelta(days=7)
-"""The longest stretch of trades or orders that one request may ask for."""
-PAGE = 1_000
-MAX_KLINES = 1_500
-NOT_FOUND = frozenset({"-2011", "-2013"})
+FACTS_LAST = timedelta(hours=1)
+"""How long steps, minimums and fees are believed before they are asked for again."""
 
 
 class CcxtVenue:
-    """One account on one exchange shaped like Binance USD-M.
+    """One account on one exchange.
 
     Args:
-        base_url: `http://host:port`; every request and stream goes there.
+        base_url: `http://host:port`; every request and stream goes there. Empty: the exchange's own addresses.
         key, secret: the account's credentials.
+        exchange: which one, as `dialects.DIALECTS` names it.
+        sandbox: the exchange's own test environment.
         timeout_ms: how long an answer may take.
+        obeys_limits: whether to slow down before the exchange's limits; False only where time is replayed.
+
+    Raises:
+        ConfigurationError: the exchange is not known.
     """
 
-    def __init__(self, base_url: str, key: SecretStr, secret: SecretStr, *, timeout_ms: int = 10_000) -> None:
-        self.base_url = base_url.rstrip("/")
-        self.streams = Streams({})
-        self._key, self._secret, self._timeout_ms = key, secret, timeout_ms
-        self._client: Any = None
-        self._symbols: dict[str, str] = {}
-        self._timeframe = Timeframe(60)
+    def __init__(
+        self,
+        base_url: str,
+        key: SecretStr,
+        secret: SecretStr,
+        *,
+        exchange: str = "binance-usdm",
+        sandbox: bool = False,
+        timeout_ms: int = 10_000,
+        obeys_limits: bool | None = None,
+    ) -> None:
+        endpoint = Endpoint(base_url.rstrip("/"), sandbox, timeout_ms)
+        obeys = not endpoint.base_url if obeys_limits is None else obeys_limits
+        self._link = Link(find_dialect(exchange), endpoint, key, secret, obeys_limits=obeys)
+        self._facts: Expiring[Mapping[str, Instrument]] = Expiring(FACTS_LAST)
+
+    # --- the connection ------------------------------------------------------------------------------------
+
+    @property
+    def base_url(self) -> str:
+        return self._link.endpoint.base_url
+
+    @property
+    def streams(self) -> Any:
+        """The streams of the present connection."""
+        return self._link.streams
 
     @property
     def reconnects(self) -> int:
-        """How often a stream had to be opened again since `connect`."""
-        return self.streams.reconnects
+        """How often something may have been missed since `connect`: a stream opened again, a message that could not
+        be read."""
+        return self._link.streams.reconnects + self._link.streams.unreadable
+
+    @property
+    def governor(self) -> RateGovernor:
+        """What has been used of the exchange's limits."""
+        return self._link.governor
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """The exchange's clock less ours as measured by `connect`; None before."""
+        return self._link.clock_offset
+
+    @property
+    def listening(self) -> tuple[str, Mapping[str, str]]:
+        """API key, side and kline streams of the present connection, see `Link.listening`."""
+        return self._link.listening
 
     @property
     def session(self) -> Any:
         """The aiohttp session of the connection. Raises RetryableError when there is none."""
-        if self._client is None or self._client.session is None:
-            raise RetryableError(f"{self.base_url}: not connected")
-        return self._client.session
-
-    # --- life ----------------------------------------------------------------------------------------------
+        return self._link.session
 
     async def connect(self, symbols: Sequence[str], timeframe: Timeframe) -> None:
-        """Load markets and open both streams; returns once the exchange has confirmed them.
+        """Load markets, compare clocks and open both streams; returns once the exchange has confirmed them.
 
         Raises:
             RetryableError: the exchange does not answer.
             RejectedError: a symbol is not traded there.
-            FatalError: the credentials are refused.
+            FatalError: the credentials are refused, or our clock is too far off.
         """
-        self._timeframe = timeframe
-        self._symbols = {symbol_id(symbol): symbol for symbol in symbols}
-        self.streams = Streams(self._symbols)
-        self._client = build_client(self.base_url, self._key, self._secret, self._timeout_ms, self.streams)
-        try:
-            await self._call("load markets", self._client.load_markets())
-            missing = [symbol for known, symbol in self._symbols.items() if known not in self._client.markets_by_id]
-            if missing:
-                raise RejectedError(f"{self.base_url} does not trade {', '.join(missing)}", code="-1121")
-            pairs = [[self._market(symbol)["symbol"], str(timeframe)] for symbol in symbols]
-            await self.streams.open(
-                lambda: self._client.watch_ohlcv_for_symbols(pairs),
-                self._client.watch_orders,
-                CONNECT_TIMEOUT_SECS,
-            )
-        except BaseException:
-            await self.close()
-            raise
+        self._facts.forget()
+        await self._link.open(symbols, timeframe, with_account=True)
 
     async def close(self) -> None:
         """Close both streams and the session; `events` ends. Safe to call twice."""
-        client, self._client = self._client, None
-        if client is not None:
-            await self.streams.close()
-            await client.close()
+        await self._link.close()
 
-    def events(self) -> AsyncIterator[Bar | OrderReport]:
-        """Finished bars and order reports as they arrived; ends on `close`, raises when a stream cannot go on."""
-        return self.streams.events()
+    async def prepare(self, leverage: Mapping[str, int]) -> None:
+        """One-way positions, isolated margin and this leverage for each symbol; only what differs is changed.
+
+        Raises:
+            RejectedError: the exchange refuses a change, or has no margin and more than 1 is asked for.
+        """
+        await prepare_margin(self._link, leverage)
+
+    def events(self) -> AsyncIterator[VenueEvent]:
+        """Finished bars, order reports and funding as they arrived; ends on `close`, raises when a stream cannot go
+        on."""
+        return self._link.streams.events()
 
     # --- facts ---------------------------------------------------------------------------------------------
 
     async def server_time(self) -> datetime:
         """The market's time: what the exchange stamps on its data now (in a replay, the replayed time)."""
-        market_id = next(iter(self._symbols))
-        answer = await self._call("ask for the time", self._client.fapiPublicGetPremiumIndex({"symbol": market_id}))
-        return self._read("time", lambda: from_ms(int(answer["time"])))
+        return await self._link.market_time()
 
     async def instruments(self) -> Mapping[str, Instrument]:
         """Tick, lot, minimum notional and the account's fees, by the candidate's symbols; spread and slippage are
-        zero, because no venue states them."""
-        found = {}
-        for market_id, symbol in self._symbols.items():
-            asking = self._client.fapiPrivateGetCommissionRate({"symbol": market_id})
-            fees = await self._call(f"{symbol}: ask for fees", asking)
-            found[symbol] = self._read("instrument", wire.instrument, self._market(symbol)["info"], symbol, fees)
+        zero, because no venue states them. Asked for once in `FACTS_LAST`."""
+        return await self._facts.get(self._ask_instruments)
+
+    async def _ask_instruments(self) -> Mapping[str, Instrument]:
+        link, dialect, found = self._link, self._link.dialect, {}
+        await link.refresh_markets()
+        for market in link.markets.values():
+            action = f"{market.symbol}: ask for fees"
+            fees = await link.asker.rows(action, dialect.fees, market)
+            found[market.symbol] = link.asker.read(action, dialect.read_instrument, market, fees)
         return found
 
     async def history(self, symbol: str, limit: int) -> Sequence[Bar]:
         """The last finished bars, oldest first, at most `limit`."""
-        now_ms = to_ms(await self.server_time())
-        bars: list[Bar] = []
-        before: dict[str, int] = {}
-        while len(bars) < limit:
-            # One more than needed: the newest may still be forming.
-            wanted = {"symbol": symbol_id(symbol), "interval": str(self._timeframe)} | before
-            wanted["limit"] = min(limit - len(bars) + 1, MAX_KLINES)
-            rows = await self._call(f"{symbol}: ask for bars", self._client.fapiPublicGetKlines(wanted))
-            page = self._read("bars", _finished, rows, symbol, now_ms)
-            if not page:
-                break
-            bars = page + bars
-            before = {"endTime": to_ms(page[0].open_time) - 1}
-        return bars[-limit:]
+        return await self._link.history(symbol, limit)
 
     # --- orders --------------------------------------------------------------------------------------------
 
@@ -150,23 +165,19 @@ class CcxtVenue:
             RetryableError: it certainly was not sent or not looked at.
             OutcomeUnknownError: it was sent and no answer can be trusted.
         """
-        intent = order.intent
+        link, intent = self._link, order.intent
         action = f"{intent.symbol}: send {intent.type.value} {order.client_order_id}"
-        self._require_steps(intent)
-        params: dict[str, Any] = {"newClientOrderId": order.client_order_id}
-        if intent.reduce_only:
-            params["reduceOnly"] = True
-        kind, price = "market", None
-        if intent.type is OrderType.LIMIT:
-            kind, price = "limit", format(intent.price or 0, "f")
-            params["timeInForce"] = order.time_in_force.value
-        elif intent.type is OrderType.STOP_MARKET:
-            params["stopLossPrice"] = format(intent.stop_price or 0, "f")
-        market, side, quantity = self._market(intent.symbol), intent.side.value.lower(), format(intent.quantity, "f")
-        sending = self._client.create_order(market["symbol"], kind, side, quantity, price, params)
-        answer = await self._call(action, sending, changes=True)
-        report = self._read(action, _order_report, answer, intent.symbol, changes=True)
-        return await self._with_its_fill(report)
+        market = link.market(intent.symbol)
+        placing.require_steps(intent, *link.dialect.steps(market.info))
+        what = placing.arguments(link.dialect, order)
+        answer = await link.asker.call(
+            action, lambda: link.client.create_order(market.unified, *what), changes=True, urgent=intent.reduce_only
+        )
+        if not link.dialect.answers_orders:
+            return await self._look_at(order, action)
+        place = self._place(order)
+        report = link.asker.read(action, place.read, answer["info"], market, changes=True)
+        return await self._with_its_fill(report, market)
 
     async def cancel(self, order: Order) -> OrderReport:
         """Cancel one order by our id.
@@ -175,157 +186,151 @@ class CcxtVenue:
             RejectedError: there is no such working order; it has filled, expired, or never arrived.
             OutcomeUnknownError: it was sent and no answer can be trusted.
         """
-        is_stop = order.intent.type is OrderType.STOP_MARKET
+        first = self._place(order)
+        others = [place for place in self._link.dialect.places if place is not first]
         try:
-            return await self._cancel(order, conditional=is_stop)
+            return await self._cancel(order, first)
         except RejectedError as error:
-            if error.code not in NOT_FOUND:
+            if error.code not in self._link.dialect.not_found or not others:
                 raise
-            # Somebody else's order: what kind it is cannot be told from its id, so look in the other place too.
-            return await self._cancel(order, conditional=not is_stop)
+        # It has triggered, or is somebody else's, whose kind its id does not tell: look in the other place too.
+        return await self._cancel(order, others[0])
 
-    async def _cancel(self, order: Order, *, conditional: bool) -> OrderReport:
-        symbol, client_order_id = order.intent.symbol, order.client_order_id
-        action = f"{symbol}: cancel {client_order_id}"
-        params: dict[str, Any] = {"clientOrderId": client_order_id} | ({"trigger": True} if conditional else {})
-        sending = self._client.cancel_order("", self._market(symbol)["symbol"], params)
-        answer = await self._call(action, sending, changes=True)
-        if not conditional:
-            return self._read(action, _order_report, answer, symbol, changes=True)
+    async def _cancel(self, order: Order, place: OrderPlace) -> OrderReport:
+        link, market = self._link, self._link.market(order.intent.symbol)
+        action = f"{market.symbol}: cancel {order.client_order_id}"
+        wanted = {place.id_key: order.client_order_id}
+        answer = await link.asker.ask(action, place.cancel, market, wanted, changes=True, urgent=True)
+        if place.cancel_answer is CancelAnswer.TAKEN:
+            return await self._look_at(order, action)
+        if place.cancel_answer is CancelAnswer.ORDER:
+            return link.asker.read(action, place.read, answer, market, changes=True)
         # The algo service confirms without a time: the newest market time that we have seen stands in for it.
-        at = from_ms(self.streams.last_event_ms) if self.streams.last_event_ms is not None else order.created_at
-        algo_id = self._read(action, lambda: str(answer["info"]["algoId"]), changes=True)
-        return OrderReport(client_order_id, algo_id, symbol, OrderStatus.CANCELED, order.filled_quantity, at)
+        seen = link.streams.last_event_ms
+        at = order.created_at if seen is None else from_ms(seen)
+        algo_id = link.asker.read(action, lambda: str(answer["algoId"]), changes=True)
+        return OrderReport(
+            order.client_order_id, algo_id, market.symbol, OrderStatus.CANCELED, order.filled_quantity, at
+        )
+
+    async def _look_at(self, order: Order, action: str) -> OrderReport:
+        """What became of an order whose receipt we have. Raises OutcomeUnknownError when that cannot be told."""
+        try:
+            found = await self.find_order(order.intent.symbol, order.client_order_id)
+        except RetryableError as error:
+            raise OutcomeUnknownError(f"{action}: taken, but the order could not be looked at ({error})") from None
+        if found is None:
+            raise OutcomeUnknownError(f"{action}: taken, but the exchange does not show the order yet")
+        return await self._with_its_fill(found, self._link.market(order.intent.symbol))
 
     async def find_order(self, symbol: str, client_order_id: str) -> OrderReport | None:
-        """State of one order by our id; None only when neither the order book nor the algo service knows it."""
+        """State of one order by our id; None only when no place of the exchange knows it."""
+        link, market = self._link, self._link.market(symbol)
         action = f"{symbol}: find {client_order_id}"
-        for conditional in (False, True):
-            params: dict[str, Any] = {"clientOrderId": client_order_id} | ({"trigger": True} if conditional else {})
-            asking = self._client.fetch_order("", self._market(symbol)["symbol"], params)
-            try:
-                answer = await self._call(action, asking)
-            except RejectedError as error:
-                if error.code not in NOT_FOUND:
-                    raise
-                continue
-            return self._read(action, _order_report, answer, symbol)
+        for place in link.dialect.places:
+            for route in place.find:
+                try:
+                    answer = await link.asker.ask(action, route, market, {place.id_key: client_order_id}, urgent=True)
+                except RejectedError as error:
+                    if error.code not in link.dialect.not_found:
+                        raise
+                    continue
+                found = link.asker.read(action, route.rows_of, answer)
+                if route.rows:  # a list, which may be empty
+                    found = found[0] if found else None
+                if found is not None:
+                    return link.asker.read(action, place.read, found, market)
         return None
 
     async def open_orders(self) -> Sequence[OrderReport]:
         """Working orders of the connected symbols, conditional ones included."""
-        plain = await self._call("ask for open orders", self._client.fapiPrivateGetOpenOrders())
-        algo = await self._call("ask for open conditional orders", self._client.fapiPrivateGetOpenAlgoOrders())
-        return self._read(
-            "open orders",
-            lambda: [_order_report({"info": row}, symbol) for row, symbol in self._ours([*plain, *algo])],
-        )
+        found: list[OrderReport] = []
+        for place in self._link.dialect.places:
+            rows = await self._link.asker.rows("ask for open orders", place.open)
+            found += self._link.asker.read("open orders", self._read_orders, rows, place)
+        return found
+
+    def _read_orders(self, rows: Sequence[Any], place: OrderPlace) -> list[OrderReport]:
+        markets = self._link.markets
+        return [place.read(row, markets[row["symbol"]]) for row in rows if row["symbol"] in markets]
+
+    # --- account -------------------------------------------------------------------------------------------
 
     async def fills(self, symbol: str, since: datetime) -> Sequence[Fill]:
         """Fills from `since` on, oldest first, under our order ids."""
-        trades = await self._paged(symbol, since, self._client.fapiPrivateGetUserTrades, "id")
+        link, log, market = self._link, self._link.dialect.trade_log, self._link.market(symbol)
+        now = await self.server_time()
+        rows = await link.asker.since(f"{symbol}: ask for fills", log.trades, market, since, now)
+        if (is_fill := log.is_fill) is not None:
+            rows = link.asker.read("fills", lambda: [row for row in rows if is_fill(row)])
         ids: dict[str, str] = {}
-        if trades:
-            orders = await self._paged(symbol, since, self._client.fapiPrivateGetAllOrders, "orderId")
-            ids = self._read("orders", lambda: {str(order["orderId"]): order["clientOrderId"] for order in orders})
-        found = []
-        for trade in trades:
-            order_id = self._read("fill", lambda t=trade: str(t["orderId"]))
-            if order_id not in ids:  # an order that had rested since before `since`
-                ids[order_id] = await self._client_id_of(symbol, order_id)
-            found.append(self._read("fill", wire.trade_answer, trade, symbol, ids[order_id]))
-        return found
+        if rows and log.order_ids is not None:
+            orders = await link.asker.since(f"{symbol}: ask for orders", log.order_ids, market, since, now)
+            ids = link.asker.read("orders", lambda: {str(row["orderId"]): row["clientOrderId"] for row in orders})
+        return [await self._fill(row, market, ids) for row in rows]
 
-    async def positions(self) -> Sequence[Position]:
-        """Non-zero positions of the connected symbols."""
-        rows = await self._call("ask for positions", self._client.fapiPrivateV3GetPositionRisk())
-        held = self._read("positions", lambda: [wire.position_answer(row, symbol) for row, symbol in self._ours(rows)])
-        return [position for position in held if position.quantity]
+    async def _fill(self, row: Any, market: Market, ids: dict[str, str]) -> Fill:
+        asker, log = self._link.asker, self._link.dialect.trade_log
+        if log.client_id is not None:
+            name = asker.read("fill", log.client_id, row)
+        else:
+            order_id = asker.read("fill", lambda: str(row["orderId"]))
+            if order_id not in ids and log.order_by_id is not None:  # an order that had rested since before
+                action = f"{market.symbol}: find order {order_id}"
+                answer = await asker.ask(action, log.order_by_id, market, {"orderId": order_id})
+                ids[order_id] = asker.read(action, lambda: str(answer["clientOrderId"]))
+            name = asker.read("fill", lambda: ids[order_id])
+        return asker.read("fill", log.read, row, market, name)
 
-    async def balances(self) -> Sequence[Balance]:
-        """Wallets of the account."""
-        answer = await self._call("ask for balances", self._client.fapiPrivateV3GetAccount())
-        return self._read("balances", lambda: [wire.balance_answer(asset) for asset in answer["assets"]])
-
-    # --- internals -----------------------------------------------------------------------------------------
-
-    def _market(self, symbol: str) -> Any:
-        return self._client.markets_by_id[symbol_id(symbol)][0]
-
-    def _ours(self, rows: Sequence[Any]) -> list[tuple[Any, str]]:
-        """Rows of connected symbols with the candidate's spelling."""
-        return [(row, self._symbols[row["symbol"]]) for row in rows if row["symbol"] in self._symbols]
-
-    def _require_steps(self, intent: Intent) -> None:
-        """ccxt would round what is off the steps without a word; refuse it instead."""
-        filters = {entry["filterType"]: entry for entry in self._market(intent.symbol)["info"]["filters"]}
-        level = intent.price if intent.price is not None else intent.stop_price
-        if not wire.is_multiple(intent.quantity, filters["LOT_SIZE"]["stepSize"]):
-            raise RejectedError(
-                f"{intent.symbol}: quantity {intent.quantity} is not a multiple of the lot", code="-1111"
-            )
-        if level is not None and not wire.is_multiple(level, filters["PRICE_FILTER"]["tickSize"]):
-            raise RejectedError(f"{intent.symbol}: price {level} is not a multiple of the tick", code="-4014")
-
-    async def _with_its_fill(self, report: OrderReport) -> OrderReport:
+    async def _with_its_fill(self, report: OrderReport, market: Market) -> OrderReport:
         """An order that filled while it was sent: its answer names no fill, so ask for it. More than one is left to
         the user stream, which reports each."""
         if not report.filled_quantity:
             return report
-        wanted = {"symbol": symbol_id(report.symbol), "orderId": report.venue_order_id}
+        log, asker = self._link.dialect.trade_log, self._link.asker
+        wanted = {"orderId": report.venue_order_id}
         try:
-            trades = await self._call("ask for the fill", self._client.fapiPrivateGetUserTrades(wanted))
-            fills = [self._read("fill", wire.trade_answer, t, report.symbol, report.client_order_id) for t in trades]
+            rows = await asker.rows("ask for the fill", log.of_order, market, wanted)
+            fills = [asker.read("fill", log.read, row, market, report.client_order_id) for row in rows]
         except RetryableError:
             return report
         return replace(report, fill=fills[0]) if len(fills) == 1 else report
 
-    async def _paged(
-        self, symbol: str, since: datetime, ask: Callable[[dict[str, Any]], Awaitable[Any]], key: str
-    ) -> list[Any]:
-        """All rows of a time-windowed route from `since` to now, oldest first, each once."""
-        rows: dict[int, Any] = {}
-        start, now_ms = to_ms(since), to_ms(await self.server_time())
-        while start <= now_ms:
-            end = min(start + WINDOW // timedelta(milliseconds=1), now_ms)
-            wanted = {"symbol": symbol_id(symbol), "startTime": start, "endTime": end, "limit": PAGE}
-            page = await self._call(f"{symbol}: ask for {key} list", ask(wanted))
-            known = len(rows)
-            rows.update(self._read(f"{key} list", lambda p=page: {int(row[key]): row for row in p}))
-            if len(page) < PAGE:
-                start = end + 1
-            elif len(rows) == known:
-                raise FatalError(f"{symbol}: more than {PAGE} rows in one millisecond; they cannot be read completely")
-            else:
-                start = max(int(row["time"]) for row in page)
-        return [rows[number] for number in sorted(rows)]
+    async def funding(self, symbol: str, since: datetime) -> Sequence[FundingPayment]:
+        """Funding paid and received from `since` on, oldest first; nothing where the exchange has none."""
+        log, market = self._link.dialect.funding, self._link.market(symbol)
+        if log is None:
+            return []
+        action = f"{symbol}: ask for funding"
+        rows = await self._link.asker.since(action, log.window, market, since, await self.server_time())
+        return [self._link.asker.read(action, log.read, row, market) for row in rows]
 
-    async def _client_id_of(self, symbol: str, order_id: str) -> str:
-        wanted = {"symbol": symbol_id(symbol), "orderId": order_id}
-        answer = await self._call(f"{symbol}: find order {order_id}", self._client.fapiPrivateGetOrder(wanted))
-        return self._read("order", lambda: str(answer["clientOrderId"]))
+    async def positions(self) -> Sequence[Position]:
+        """Non-zero positions of the connected symbols."""
+        dialect, asker = self._link.dialect, self._link.asker
+        rows = await asker.rows("ask for positions", dialect.positions)
+        held = asker.read("positions", dialect.read_positions, rows, self._link.markets)
+        return [position for position in held if position.quantity]
 
-    async def _call(self, action: str, request: Awaitable[Any], *, changes: bool = False) -> Any:
-        try:
-            # ccxt sets the rounding of the thread's decimal context; everybody else's arithmetic must not notice.
-            with localcontext():
-                return await request
-        except Exception as error:
-            raise translate(error, f"{self.base_url} {action}", changes=changes) from None
+    async def balances(self) -> Sequence[Balance]:
+        """Wallets of the account."""
+        dialect, asker = self._link.dialect, self._link.asker
+        rows = await asker.rows("ask for balances", dialect.balances)
+        return asker.read("balances", dialect.read_balances, rows)
 
-    def _read(self, action: str, parse: Callable[..., T], *arguments: Any, changes: bool = False) -> T:
-        """Parse an answer. Unreadable, it leaves the outcome of a change unknown, while a question can be repeated."""
-        try:
-            return parse(*arguments)
-        except (KeyError, ValueError, TypeError, ArithmeticError, AttributeError) as error:
-            reaction = OutcomeUnknownError if changes else RetryableError
-            raise reaction(f"{self.base_url} {action}: unreadable answer ({type(error).__name__}: {error})") from None
+    async def top_of_book(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Best bid and ask."""
+        link, market = self._link, self._link.market(symbol)
+        action = f"{symbol}: ask for the book"
+        book = await link.asker.call(action, lambda: link.client.fetch_order_book(market.unified, 5))
+        return link.asker.read(action, lambda: (Decimal(str(book["bids"][0][0])), Decimal(str(book["asks"][0][0]))))
 
+    async def permissions(self) -> tuple[bool, bool]:
+        """(may trade, may withdraw), as the exchange says of this key."""
+        asked, asker = self._link.dialect.permissions, self._link.asker
+        answer = await asker.ask("ask for permissions", asked.route)
+        return asker.read("permissions", asked.read, answer)
 
-def _order_report(answer: Any, symbol: str) -> OrderReport:
-    info = answer["info"]
-    return wire.algo_answer(info, symbol) if "algoId" in info else wire.order_answer(info, symbol)
-
-
-def _finished(rows: Sequence[Sequence[Any]], symbol: str, now_ms: int) -> list[Bar]:
-    return [wire.kline_row(row, symbol) for row in rows if int(row[6]) <= now_ms]
+    def _place(self, order: Order) -> OrderPlace:
+        places = self._link.dialect.places
+        return places[-1] if order.intent.type in self._link.dialect.conditional else places[0]

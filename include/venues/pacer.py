@@ -15,8 +15,9 @@ STEP_TIMEOUT_SECS = 10.0
 class SandboxPacer:
     """Steps the exchange that `venue` is connected to.
 
-    The exchange counts the events it has sent, the venue those it has received; their difference when pacing begins
-    (or begins again after a reconnect) is history, and from then on both must stay equal.
+    The exchange counts the events it has sent to this account and on these streams, the venue those it has received;
+    their difference when pacing begins (or begins again after a reconnect) is history, and from then on both must stay
+    equal. What other clients listen to does not count.
     """
 
     def __init__(self, venue: CcxtVenue) -> None:
@@ -66,9 +67,13 @@ class SandboxPacer:
         import aiohttp
 
         url = self._venue.base_url + path
-        limit = aiohttp.ClientTimeout(total=STEP_TIMEOUT_SECS)
+        key, ours = self._venue.listening
+        options: dict[str, Any] = {
+            "headers": {"X-MBX-APIKEY": key}, "params": ours,
+            "timeout": aiohttp.ClientTimeout(total=STEP_TIMEOUT_SECS),
+        }  # fmt: skip
         try:
-            async with self._venue.session.request(method, url, timeout=limit) as response:
+            async with self._venue.session.request(method, url, **options) as response:
                 if response.status == 409:
                     raise ConfigurationError(f"{url}: the exchange's clock runs by itself; start it with --speed step")
                 if response.status != 200:

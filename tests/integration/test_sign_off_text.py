@@ -25,3 +25,12 @@ def test_the_digests_shown_are_the_digests_read_back(ledger: Ledger) -> None:
         digests, profile_hash = read_request(body)
         assert digests == tuple(item.digest for item in shown)
         assert profile_hash == profile.hash
+
+
+def test_people_read_per_cent_and_units_and_not_fractions(ledger: Ledger) -> None:
+    candidate, profile = sample_candidate(), find_profile("five-year")
+    with ledger.begin() as work:
+        work.candidates.register(candidate)
+        shown = [work.evidence.record(sample_evidence(candidate, stage=Stage.BACKTEST))]
+        work.commit()
+    assert "| win_rate >= 93 % |" in render_request(candidate, profile, shown)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
 from include.domain.errors import FatalError, OutcomeUnknownError, RejectedError, RetryableError
-from include.venues.ccxt_errors import MAX_TEXT, REACTIONS, translate
+from include.venues.ccxt_errors import CODES, MAX_TEXT, REACTIONS, exchange_code, render_errors, translate
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,32 @@ def test_each_exception_becomes_exactly_the_one_of_the_table(ccxt: Any, name: st
 @pytest.mark.parametrize("name", sorted(n for n, r in REACTIONS.items() if r is OutcomeUnknownError))
 def test_a_question_without_an_answer_may_be_asked_again(ccxt: Any, name: str) -> None:
     assert type(translate(getattr(ccxt, name)("x"), "ask", changes=False)) is RetryableError
+
+
+@pytest.mark.parametrize("name", sorted(REACTIONS))
+@pytest.mark.parametrize("shape", ['binance {"code":CODE,"msg":"x"}', 'bybit {"retCode":CODE,"retMsg":"x"}'])
+def test_a_code_of_the_exchange_says_more_than_ccxts_class(ccxt: Any, name: str, shape: str) -> None:
+    for code, reaction in CODES.items():
+        error = getattr(ccxt, name)(shape.replace("CODE", code))
+        assert exchange_code(error) == code
+        assert type(translate(error, "send", changes=True)) is reaction
+
+
+def test_orders_that_bybit_timed_out_on_are_not_refused_although_ccxt_calls_them_invalid(ccxt: Any) -> None:
+    error = ccxt.InvalidOrder('bybit {"retCode":170146,"retMsg":"Order creation timeout"}')
+    assert type(translate(error, "send", changes=True)) is OutcomeUnknownError
+
+
+def test_a_code_that_nobody_knows_leaves_the_outcome_open(ccxt: Any) -> None:
+    error = ccxt.ExchangeError('binanceusdm {"code":-9876,"msg":"something new"}')
+    assert "-9876" not in CODES
+    assert type(translate(error, "send", changes=True)) is OutcomeUnknownError
+    assert type(translate(error, "ask", changes=False)) is RetryableError
+
+
+def test_every_code_and_class_is_in_the_table_of_the_docs() -> None:
+    text = render_errors()
+    assert [name for name in (*CODES, *REACTIONS) if name not in text] == []
 
 
 def test_an_error_that_ccxt_does_not_know_leaves_the_outcome_open() -> None:

@@ -143,7 +143,7 @@ def test_impossible_bars_and_intents_cannot_be_built() -> None:
     one, two, three = Decimal(1), Decimal(2), Decimal(3)
     with pytest.raises(ValueError, match="not a possible bar"):
         Bar("X", BAR_TIME, open=three, high=two, low=one, close=one, volume=one)
-    with pytest.raises(ValueError, match="limit price"):
+    with pytest.raises(ValueError, match="price belongs to LIMIT"):
         Intent("d", "X", BAR_TIME, OrderPurpose.ENTRY, Side.BUY, OrderType.LIMIT, one, one)
     with pytest.raises(ValueError, match="not positive"):
         Intent("d", "X", BAR_TIME, OrderPurpose.ENTRY, Side.BUY, OrderType.MARKET, Decimal(0), one)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from include import bootstrap
 from include.config.settings import Settings
 from include.domain.bars import Bar
 from include.domain.enums import Side
+from include.domain.errors import AirlockError
 from include.domain.times import Timeframe, parse_utc
 from include.market_data.sources.exchange import ExchangeSource
 from include.market_data.sources.protocol import Request
@@ -48,7 +50,7 @@ def environ(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def exchange(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+def exchange(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "include.cli", "exchange", *MARKET, "--port", "0", *arguments],
         cwd=ROOT, env=environ(home, **KEYS), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -126,14 +128,53 @@ def test_a_busy_port_is_one_clear_line_and_exit_code_2(home: Path) -> None:
         ((*MARKET[:2], "--symbol", "DOGE/USDT", *MARKET[-4:]), "DOGE/USDT"),
         ((*MARKET, "--symbol", "BTC/USDT"), "once"),
         ((*MARKET, "--timeframe", "1x"), "1x"),
+        ((*MARKET, "--faults", "/nowhere/faults.yaml"), "fault plan /nowhere/faults.yaml"),
     ],
-    ids=["no keys", "speed", "balance", "account twice", "no data", "window", "symbol", "symbol twice", "timeframe"],
+    ids=[
+        "no keys",
+        "speed",
+        "balance",
+        "account twice",
+        "no data",
+        "window",
+        "symbol",
+        "symbol twice",
+        "timeframe",
+        "faults",
+    ],
 )
 def test_a_wrong_request_is_one_clear_line_and_exit_code_2(home: Path, arguments: tuple[str, ...], words: str) -> None:
     refused = airlock(home, "exchange", *arguments, **KEYS)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert words in refused.stderr.strip().splitlines()[-1]
     assert "Traceback" not in refused.stderr
+
+
+async def test_it_goes_on_from_its_state_with_the_keys_that_it_made_up_and_told_once(
+    home: Path, tmp_path: Path
+) -> None:
+    state, faults = tmp_path / "state.json", tmp_path / "faults.yaml"
+    faults.write_text("faults: [{kind: SERVER_ERROR, route: POST /fapi/v1/order, times: 1}]\n")
+    options = ("--speed", "step", "--account", "bob:new:2500", "--state", str(state), "--faults", str(faults))
+    with exchange(home, *options) as (process, ready):
+        (told,) = ready["accounts"]
+        venue = CcxtVenue(str(ready["url"]), SecretStr(told["key"]), SecretStr(told["secret"]))
+        await venue.connect(["BTC/USDT"], Timeframe(60))
+        await SandboxPacer(venue).advance()
+        with pytest.raises(AirlockError):
+            await venue.submit(order("one", Side.BUY, "0.01"))
+        await venue.submit(order("two", Side.BUY, "0.01"))
+        await venue.close()
+        process.send_signal(signal.SIGTERM)
+        assert told["secret"] not in process.communicate(timeout=STOP_SECS)[1]
+    with exchange(home, *options) as (_, ready):
+        assert set(ready) == {"url", "pid"}
+        venue = CcxtVenue(str(ready["url"]), SecretStr(told["key"]), SecretStr(told["secret"]))
+        await venue.connect(["BTC/USDT"], Timeframe(60))
+        assert [report.client_order_id for report in await venue.open_orders()] == ["two"]
+        await SandboxPacer(venue).advance()
+        assert [position.quantity for position in await venue.positions()] == [Decimal("0.01")]
+        await venue.close()
 
 
 def test_the_history_it_serves_is_the_lake_it_replays_to_whoever_asks_it_as_an_exchange(home: Path) -> None:

@@ -61,6 +61,35 @@ async def test_tickers_quote_the_market_where_it_stands(sandbox: Running) -> Non
         assert book["bid"] < last < book["ask"]
 
 
+async def test_longer_timeframes_and_mark_prices_are_made_of_the_replayed_minutes(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        minutes = await client.fetch_ohlcv(BTC, "1m", since=START_MS - 3_600_000)
+        for fetch in (client.fetch_ohlcv, client.fetch_mark_ohlcv, client.fetch_index_ohlcv):
+            (hour,) = await fetch(BTC, "1h", since=START_MS - 3_600_000)
+            assert hour[:5] == [
+                minutes[0][0], minutes[0][1], max(m[2] for m in minutes), min(m[3] for m in minutes), minutes[-1][4],
+            ]  # fmt: skip
+        (hour,) = await client.fetch_ohlcv(BTC, "1h", since=START_MS - 3_600_000)
+        assert hour[5] == pytest.approx(sum(m[5] for m in minutes))
+        assert (await client.fetch_ohlcv(BTC, "1M", limit=1))[0][0] == int(START.replace(month=2).timestamp() * 1_000)
+
+
+async def test_book_trades_funding_and_open_interest(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        book, ticker = await client.fetch_order_book(BTC, 20), await client.fetch_ticker(BTC)
+        assert book["bids"][0][0] < ticker["last"] < book["asks"][0][0]
+        trades = await client.fetch_trades(BTC, limit=13)
+        assert trades[-1]["price"] == ticker["last"]
+        bar = (await client.fetch_ohlcv(BTC, "1m", limit=1))[0]
+        assert sum(trade["amount"] for trade in trades) == pytest.approx(bar[5])
+        assert (await client.fetch_funding_rate(BTC))["fundingRate"] == 0
+        assert (await client.fetch_funding_rate_history(BTC))[-1]["timestamp"] == START_MS - 8 * 3_600_000
+        assert (await client.fetch_open_interest(BTC))["openInterestAmount"] == 0
+        await client.create_order(BTC, "market", "buy", 2)
+        await sandbox.advance()
+        assert (await client.fetch_open_interest(BTC))["openInterestAmount"] == 2
+
+
 async def test_the_life_of_orders_through_unified_calls(sandbox: Running) -> None:
     async with stock_client(sandbox) as client:
         entry = await client.create_order(BTC, "market", "buy", 2)
@@ -97,7 +126,7 @@ async def test_all_working_orders_of_a_symbol_can_be_cancelled_at_once(sandbox: 
         assert len(await client.fetch_orders(BTC)) == 3
 
 
-async def test_settings_that_the_sandbox_keeps_fixed_answer_as_the_real_exchange_would(sandbox: Running) -> None:
+async def test_a_setting_that_is_already_so_is_refused_as_the_real_exchange_does(sandbox: Running) -> None:
     import ccxt
 
     async with stock_client(sandbox) as client:
@@ -107,8 +136,60 @@ async def test_settings_that_the_sandbox_keeps_fixed_answer_as_the_real_exchange
             await client.set_margin_mode("cross", BTC)
         with pytest.raises(ccxt.ExchangeError, match="-4059"):
             await client.set_position_mode(False)
-        with pytest.raises(ccxt.ExchangeError, match="one-way"):
-            await client.set_position_mode(True)
+
+
+async def test_margin_mode_position_mode_and_leverage_can_be_set_and_are_told(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        await client.set_leverage(5, BTC)
+        await client.set_margin_mode("isolated", BTC)
+        await client.set_position_mode(True)
+        assert (await client.fetch_position_mode(BTC))["hedged"] is True
+        leverage = await client.fetch_leverage(BTC)
+        assert (leverage["longLeverage"], leverage["marginMode"]) == (5, "isolated")
+
+
+async def test_both_sides_can_be_held_in_hedge_mode(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        await client.set_position_mode(True)
+        for side, held in (("buy", "LONG"), ("sell", "SHORT")):
+            await client.create_order(BTC, "market", side, 1, None, {"positionSide": held})
+        await sandbox.advance()
+        positions = await client.fetch_positions([BTC])
+        assert {(p["side"], p["contracts"], p["hedged"]) for p in positions} == {("long", 1, True), ("short", 1, True)}
+
+
+async def test_every_order_type_of_the_unified_calls_is_taken(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        await client.create_order(BTC, "market", "buy", 5)
+        await sandbox.advance()
+        last = (await client.fetch_ticker(BTC))["last"]
+        reduce = {"reduceOnly": True}
+        asked = {
+            "STOP_MARKET": ("market", None, {"stopLossPrice": last - 9}),
+            "STOP": ("limit", last - 10, {"stopLossPrice": last - 9}),
+            "TAKE_PROFIT_MARKET": ("market", None, {"takeProfitPrice": last + 9}),
+            "TAKE_PROFIT": ("limit", last + 10, {"takeProfitPrice": last + 9}),
+            "TRAILING_STOP_MARKET": ("market", None, {"trailingPercent": 5}),
+        }
+        for kind, price, extra in asked.values():
+            await client.create_order(BTC, kind, "sell", 1, price, {**reduce, **extra})
+        waiting = await client.fetch_open_orders(BTC, params={"trigger": True})
+        assert [order["info"]["orderType"] for order in waiting] == list(asked)
+        maker = await client.create_order(BTC, "limit", "sell", 1, last + 5, {"postOnly": True})
+        assert (maker["postOnly"], maker["status"]) == (True, "open")
+        for force in ("IOC", "FOK"):
+            order = await client.create_order(BTC, "limit", "buy", 1, last - 20, {"timeInForce": force})
+            await sandbox.advance(2)
+            assert (await client.fetch_order(order["id"], BTC))["status"] in {"expired", "canceled"}
+
+
+async def test_a_working_order_can_be_edited(sandbox: Running) -> None:
+    async with stock_client(sandbox) as client:
+        order = await client.create_order(BTC, "limit", "buy", 1, 60)
+        edited = await client.edit_order(order["id"], BTC, "limit", "buy", 2, 61)
+        assert (edited["id"], edited["amount"], edited["price"]) == (order["id"], 2, 61)
+        (held,) = await client.fetch_open_orders(BTC)
+        assert (held["amount"], held["price"]) == (2, 61)
 
 
 async def test_refusals_arrive_as_the_exceptions_that_ccxt_users_know(sandbox: Running) -> None:
@@ -127,7 +208,7 @@ async def test_refusals_arrive_as_the_exceptions_that_ccxt_users_know(sandbox: R
         with pytest.raises(ccxt.ExchangeError, match="-2022"):
             await client.create_order(BTC, "market", "sell", 1, None, {"reduceOnly": True})
         with pytest.raises(ccxt.ExchangeError, match="-1115"):
-            await client.create_order(BTC, "limit", "buy", 1, 50, {"timeInForce": "IOC"})
+            await client.create_order(BTC, "limit", "buy", 1, 50, {"timeInForce": "DAY"})
         with pytest.raises(ccxt.ExchangeError, match="-4120"):
             request = {"symbol": "BTCUSDT", "side": "BUY", "type": "STOP_MARKET", "quantity": "1", "stopPrice": "50"}
             await client.fapiPrivatePostOrder(request)
@@ -169,6 +250,39 @@ async def test_watch_ohlcv_brings_the_replayed_bars() -> None:
                     seen[candle[0]] = candle
         rows = await client.fetch_ohlcv(BTC, "1m", since=START_MS)
         assert {row[0]: row for row in rows} == {at: seen.get(at, row) for at, row in ((r[0], r) for r in rows)}
+
+
+async def test_watch_market_data() -> None:
+    async with running(plan(60, speed="600")) as sandbox, stock_client(sandbox, pro=True) as client:
+        async with asyncio.timeout(30):
+            candles, book, trades, ticker, marks, best = await asyncio.gather(
+                client.watch_ohlcv(BTC, "5m"),
+                client.watch_order_book(BTC),
+                client.watch_trades(BTC),
+                client.watch_ticker(ETH),
+                client.watch_mark_price(BTC),
+                client.watch_bids_asks([ETH]),
+            )
+        assert candles[-1][0] % 300_000 == 0
+        assert book["bids"][0][0] < book["asks"][0][0]
+        assert trades[-1]["symbol"] == BTC
+        assert ticker["symbol"] == ETH
+        assert marks["markPrice"] > 0
+        assert best[ETH]["bid"] < best[ETH]["ask"]
+
+
+async def test_a_watched_book_stays_in_step_with_the_exchange(sandbox: Running) -> None:
+    async with stock_client(sandbox, pro=True) as client, asyncio.timeout(20):
+        watching = asyncio.create_task(client.watch_order_book(BTC, 1_000))
+        while not sandbox.exchange.hub.listened:
+            await asyncio.sleep(0.01)
+        await sandbox.advance()
+        await watching
+        await sandbox.advance(5)
+        fresh = await client.fetch_order_book(BTC, 1_000)
+        while (book := client.orderbooks[BTC])["nonce"] < fresh["nonce"] - 1:
+            await client.watch_order_book(BTC, 1_000)
+        assert (book["bids"][:], book["asks"][:]) == (fresh["bids"], fresh["asks"])
 
 
 async def test_watch_orders_and_watch_my_trades_bring_own_activity(sandbox: Running) -> None:
