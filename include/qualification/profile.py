@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -79,17 +79,75 @@ class SimulationRules(Document):
     """Length of a simulation unless a run asks for another."""
 
 
-class RiskLimits(Document):
+Count = Annotated[int, Field(gt=0)]
+
+
+class OptionalLimits(Document):
+    """Limits that hold only where they are given; fractions of the deployment's equity."""
+
+    max_open_positions: Count | None = None
+    max_asset_fraction: Positive | None = None
+    max_sector_fraction: Positive | None = None
+    sectors: dict[str, str] | None = None
+    """Sector of each asset (`{BTC: store-of-value}`); an asset without one has no room under `max_sector_fraction`."""
+    max_net_fraction: Positive | None = None
+    max_order_notional: Positive | None = None
+    """Quote currency."""
+    max_order_fraction: Positive | None = None
+    max_set_leverage: Count | None = None
+    """What the account may be set to, whatever is used of it."""
+    max_margin_fraction: Positive | None = None
+    check_balance: Literal[True] | None = None
+    """The venue's wallet must hold the margin of everything that may be open, and the order's fee."""
+    min_liquidation_distance_fraction: Fraction | None = None
+    """Of the price, from the price to where the exchange would close the position."""
+    stop_before_liquidation: Literal[True] | None = None
+    max_price_move_fraction: Positive | None = None
+    price_move_bars: Annotated[int, Field(gt=0, le=1_440)] | None = None
+    """How far back `max_price_move_fraction` looks; 5 unless given."""
+    max_messages_per_minute: Count | None = None
+    """Orders and cancels together."""
+    duplicate_window_secs: Annotated[int, Field(gt=0, le=86_400)] | None = None
+    """An order like one that is working and younger than this is refused."""
+    max_rolling_loss_fraction: Fraction | None = None
+    """Of the equity 24 hours ago."""
+    max_consecutive_losses: Annotated[int, Field(gt=0, le=100)] | None = None
+    max_trades_per_day: Count | None = None
+    max_repeated_trades: Annotated[int, Field(gt=0, le=100)] | None = None
+    """So many losing, or identical, round trips of one symbol and side disable the strategy."""
+    repeat_window_minutes: Annotated[int, Field(gt=0, le=1_440)] | None = None
+    """How far back `max_repeated_trades` looks; 60 unless given."""
+    breaker_marks: Count | None = None
+    """So many closes in a row beyond a loss limit trip the breaker: one bad price does not."""
+    check_models: Literal[True] | None = None
+    """The files of a candidate's models must have the digests that were measured."""
+
+
+class RiskOverrides(OptionalLimits):
+    """Limits that apply on top of a profile's where they are stricter; none of them ever loosens one."""
+
+    max_position_fraction: Fraction | None = None
+    max_leverage: Positive | None = None
+    max_daily_loss_fraction: Fraction | None = None
+    max_drawdown_fraction: Fraction | None = None
+    max_orders_per_minute: Count | None = None
+    price_collar_fraction: Fraction | None = None
+    max_bar_age_bars: Count | None = None
+
+
+class RiskLimits(OptionalLimits):
     """What the risk gate enforces for deployments under this profile; fractions of the deployment's equity."""
 
     max_position_fraction: Fraction
     max_leverage: Positive
     max_daily_loss_fraction: Fraction
     max_drawdown_fraction: Fraction
-    max_orders_per_minute: Annotated[int, Field(gt=0)]
+    max_orders_per_minute: Count
     price_collar_fraction: Fraction
-    max_bar_age_bars: Annotated[int, Field(gt=0)]
+    max_bar_age_bars: Count
     """A decision older than this many bars is stale and denied."""
+    live: RiskOverrides | None = None
+    """Applied on top for LIVE deployments, where the backtest need not be matched to the order."""
 
 
 class PromotionRules(Document):
@@ -131,8 +189,9 @@ class Profile(Document):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the whole content; stored with every piece of evidence."""
-        return digest(self.model_dump(mode="json"))
+        """SHA-256 of everything that is given; stored with every piece of evidence. A limit that a profile does not
+        use is not part of it, so evidence stays valid when another limit becomes possible."""
+        return digest(self.model_dump(mode="json", exclude_none=True))
 
     @property
     def battery(self) -> tuple[Stage, ...]:

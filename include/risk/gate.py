@@ -8,11 +8,13 @@ state and an unreconciled ledger deny even those; the way out is then the kill s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from include.domain.orders import Intent
 from include.domain.reason_codes import RiskCode
-from include.risk.checks import CHECKS
+from include.risk.checks import CHECKS, WHEN_REDUCING, SizeRule
+from include.risk.exposure import Exposure, measure_exposure
 from include.risk.question import Question, Reason, reduces
 
 
@@ -39,14 +41,45 @@ class Rejection:
 
 
 Decision = Approval | Rejection
+# The table taken apart once: at every order, looking into a rule would cost as much as asking it.
+_STEPS: tuple[tuple[RiskCode, Callable[..., Reason | None], bool], ...] = tuple(
+    (rule.code, rule.check, isinstance(rule, SizeRule)) for rule in CHECKS
+)
 
 
 def evaluate_intent(question: Question) -> Decision:
     """Walk every check that applies and return the approval, or the rejection with all reasons."""
-    exempt = reduces(question)
-    reasons = tuple(
-        reason
-        for check, also_when_reducing in CHECKS
-        if (also_when_reducing or not exempt) and (reason := check(question)) is not None
-    )
-    return Rejection(question.intent, reasons) if reasons else Approval(question.intent)
+    found = _ways_out(question) if reduces(question) else _all_rules(question)
+    return Rejection(question.intent, found) if found else Approval(question.intent)
+
+
+def _ways_out(question: Question) -> tuple[Reason, ...]:
+    return tuple(reason for rule in WHEN_REDUCING if (reason := rule.check(question)) is not None)
+
+
+def _all_rules(question: Question) -> tuple[Reason, ...]:
+    reasons, exposure = [], _measured(question)
+    for code, check, measures in _STEPS:
+        try:
+            if not measures:
+                reason = check(question)
+            else:
+                reason = _not_evaluable(code) if exposure is None else check(question, exposure)
+        except ArithmeticError:
+            reason = _not_evaluable(code)
+        if reason is not None:
+            reasons.append(reason)
+    return tuple(reasons)
+
+
+def _measured(question: Question) -> Exposure | None:
+    """None where a price or a quantity is not a number."""
+    try:
+        return measure_exposure(question)
+    except ArithmeticError:
+        return None
+
+
+def _not_evaluable(code: RiskCode) -> Reason:
+    """What cannot be evaluated denies."""
+    return Reason(code, "not evaluable: a number is missing or not finite")
