@@ -1,10 +1,13 @@
 """`airlock qualify` and `airlock backtest`: stage 1 of a candidate on this machine, without Airflow.
 
-With `--json` one document goes to standard output and nothing else; progress always goes to standard error.
+With `--json` one document goes to standard output and nothing else; progress, and what a strategy prints while it is
+measured, always go to standard error.
 """
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,11 +20,14 @@ from include.domain.errors import ConfigurationError
 from include.domain.times import iso, parse_utc
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from include.config.settings import Settings
     from include.ports import MarketData
     from include.qualification.candidate import Candidate
     from include.qualification.evidence import Evidence
     from include.qualification.profile import Profile
+    from include.qualification.verdict import Verdict
     from include.stages.backtest import BacktestResult
 
 app = typer.Typer()
@@ -137,7 +143,7 @@ def _look_up(candidate: str, profile: str, venue: str, start: str, end: str) -> 
 def _backtest(run: _Run) -> BacktestResult:
     from include.stages.backtest import run_backtest
 
-    with progress_bar("backtest") as progress:
+    with redirect_stdout(sys.stderr), progress_bar("backtest") as progress:
         return run_backtest(
             run.candidate, run.profile, run.start, run.end, run.lake, now=run.now, progress=progress,
             report_dir=run.folder,
@@ -151,7 +157,7 @@ def _battery(run: _Run, *, full: bool) -> list[Evidence]:
 
     blocks = blocks_of(BATTERY if full else run.profile.battery)
     found: list[Evidence] = []
-    with progress_bar("robustness") as progress:
+    with redirect_stdout(sys.stderr), progress_bar("robustness") as progress:
         for number, block in enumerate(blocks):
 
             def report(done: float, what: str, number: int = number) -> None:
@@ -216,33 +222,56 @@ def _document(run: _Run, evidence: list[Evidence], report: Path) -> dict[str, An
 def _print_verdict(run: _Run, evidence: list[Evidence], report: Path) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
-    from include.qualification.verdict import Verdict
-    from include.qualification.wording import format_interval, format_metric, format_threshold
-    from include.reporting.qualification import HEADLINES, issues, overall_verdict
+    from include.reporting.qualification import PASSES_SO_FAR, headline, issues, overall_verdict
+    from include.reporting.stage_views import NOT_DEMANDED
 
-    colours = {Verdict.PASS: "green", Verdict.FAIL: "red"}
     terminal = Console()
     # A pipe has no width: print whole cells there instead of cutting them to 80 columns.
     console = terminal if terminal.is_terminal else Console(width=160)
     for item in evidence:
-        table = Table("criterion", "wanted", "measured", "95 % interval", "verdict", title_justify="left")
-        table.title = f"{item.stage.value}: {item.verdict.value}"
-        for result in item.results:
-            c, m = result.criterion, result.measurement
-            interval = format_interval(c.metric, m.low, m.high) if m else ""
-            colour = colours.get(result.verdict, "yellow")
-            table.add_row(
-                c.metric, f"{c.op.value} {format_threshold(c.metric, c.threshold)}",
-                format_metric(c.metric, m.value if m else None), interval,
-                f"[{colour}]{result.verdict.value}[/{colour}]",
-            )  # fmt: skip
-        console.print(table)
-    verdict = overall_verdict(evidence)
-    colour = colours.get(verdict, "yellow")
+        if item.details.get("error"):
+            console.print(f"{item.stage.value}: ERROR: {item.details['error']}", markup=False, highlight=False)
+        else:
+            console.print(f"{item.stage.value}: {item.verdict.value if item.is_demanded else NOT_DEMANDED}")
+            console.print(_criteria_table(item) if item.is_demanded else _metrics_table(item))
+    words = headline(evidence, run.profile)
+    colour = "yellow" if words == PASSES_SO_FAR else _colour(overall_verdict(evidence))
     synthetic = " (synthetic data)" if any(item.synthetic for item in evidence) else ""
-    console.print(f"[bold {colour}]{escape(run.candidate.name)}: {HEADLINES[verdict]}[/]{synthetic}")
+    console.print(f"[bold {colour}]{escape(run.candidate.name)}: {words}[/]{synthetic}")
     for line in issues(evidence):
-        console.print(f"  - {line}", markup=False, highlight=False)
+        console.print(f"  - {line}", markup=False, highlight=False, soft_wrap=True)
     console.print(f"report {report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _criteria_table(item: Evidence) -> Table:
+    from rich.table import Table
+
+    from include.qualification.wording import format_interval, format_metric, format_threshold
+
+    table = Table("criterion", "wanted", "measured", "95 % interval", "verdict")
+    for result in item.results:
+        c, m = result.criterion, result.measurement
+        colour = _colour(result.verdict)
+        table.add_row(
+            c.metric, f"{c.op.value} {format_threshold(c.metric, c.threshold)}",
+            format_metric(c.metric, m.value if m else None), format_interval(c.metric, m.low, m.high) if m else "",
+            f"[{colour}]{result.verdict.value}[/{colour}]",
+        )  # fmt: skip
+    return table
+
+
+def _metrics_table(item: Evidence) -> Table:
+    """A stage that the profile demands nothing of: its numbers, without a verdict."""
+    from rich.table import Table
+
+    from include.qualification.wording import format_interval, format_metric
+
+    table = Table("metric", "measured", "95 % interval")
+    for name, m in item.metrics.items():
+        table.add_row(name, format_metric(name, m.value), format_interval(name, m.low, m.high))
+    return table
+
+
+def _colour(verdict: Verdict) -> str:
+    return {"PASS": "green", "FAIL": "red"}.get(verdict.value, "yellow")

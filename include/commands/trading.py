@@ -54,7 +54,7 @@ def trader(
         run=settings.run,
         logs=settings.logs,
         environment={**os.environ, "AIRLOCK_HOME": str(settings.home), "AIRLOCK_DATABASE_URL": url},
-        authorise=lambda deployment: bootstrap.authorise_live(settings, deployment),
+        authorise=lambda deployment: bootstrap.authorise(settings, deployment),
     )
     with daemon.only_one():
         if once:
@@ -73,9 +73,9 @@ def engine(
 ) -> None:
     """Trade one deployment in this process; the trader starts these."""
     from include import bootstrap
+    from include.config.risk_limits import deployment_limits
     from include.config.settings import load_settings
     from include.qualification.candidate import Candidate
-    from include.risk.limits import build_limits
     from include.stages.ladder import recorded_profile, require_unchanged
     from include.strategies.protocol import load_strategy
     from include.trading.engine import Engine
@@ -84,7 +84,7 @@ def engine(
     settings = load_settings()
     _log_to_stderr(settings.log_level)
     ledger = bootstrap.open_ledger(settings)
-    found = _find(deployment, ledger)
+    found = find_deployment(deployment, ledger)
     with ledger.begin() as work:
         candidate: Candidate | None = work.candidates.get(found.candidate_id)
         profile = recorded_profile(work, found)
@@ -99,7 +99,7 @@ def engine(
         deployment=found,
         candidate=candidate,
         strategy=load_strategy(candidate.strategy, candidate.params),
-        limits=build_limits(profile.risk),
+        limits=deployment_limits(settings.environment, profile, found),
         holder=holder_name(os.getpid()),
     )
     typer.echo(asyncio.run(_run_until_signal(trading)).value, err=True)
@@ -219,10 +219,10 @@ def _scope(ledger: Ledger, account: str, deployment: str, everything: bool) -> s
         return kill_switch.ALL
     if account:
         return kill_switch.account_scope(account)
-    return kill_switch.deployment_scope(_find(deployment, ledger).id)
+    return kill_switch.deployment_scope(find_deployment(deployment, ledger).id)
 
 
-def _find(reference: str, ledger: Ledger) -> Deployment:
+def find_deployment(reference: str, ledger: Ledger) -> Deployment:
     """A deployment by its id or an unambiguous start of it."""
     with ledger.begin() as work:
         found = [d for d in work.deployments.all() if reference and d.id.startswith(reference)]

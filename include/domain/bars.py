@@ -114,11 +114,13 @@ class Signals:
     add: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        shape = self.target.shape
+        shape = np.shape(self.target)
         for name in ("weight", "stop", "take_profit", "trailing", "hold", "add"):
             column = getattr(self, name)
-            if column is not None and (column.shape != shape or len(shape) != 1):
-                raise ValueError(f"signals: {name} has shape {column.shape}, target has {shape}")
+            if column is not None and (np.shape(column) != shape or len(shape) != 1):
+                raise ValueError(
+                    f"signals: {name} has shape {np.shape(column)}, target has {shape}; give one number for each bar"
+                )
 
     def window(self, start: int, stop: int) -> Signals:
         """Rows start..stop-1 as views, no copy."""
@@ -127,4 +129,4 @@ class Signals:
         return Signals(self.target[cut], self.weight[cut], self.stop[cut], self.take_profit[cut], *rows)
 
     def __len__(self) -> int:
-        return int(self.target.shape[0])
+        return len(self.target)

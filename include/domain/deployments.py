@@ -20,6 +20,10 @@ class VenueKind(StrEnum):
     """A sandbox exchange started for this deployment alone, advanced bar by bar in lockstep with its engine."""
     SANDBOX = "SANDBOX"
     """A running sandbox exchange at `url`; its clock runs by itself."""
+    PAPER = "PAPER"
+    """An account of its own in the engine's process, on the market data of a declared account's exchange."""
+    EXCHANGE = "EXCHANGE"
+    """A declared account at an exchange: its test environment, or real money."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,16 @@ class VenueConnection:
     dataset: str
     """Lake venue whose bars and instruments apply (`synthetic`, `binance-usdm`)."""
     account: str
-    """Account name; its keys are AIRLOCK_ACCOUNT_<NAME>_KEY and _SECRET."""
+    """Account name; its keys are AIRLOCK_ACCOUNT_<NAME>_KEY and _SECRET. Of PAPER and EXCHANGE it is declared in
+    `accounts.yaml`."""
     url: str = ""
-    """SANDBOX only."""
+    """SANDBOX, and PAPER whose market data are those of a sandbox exchange."""
     start: datetime | None = None
     """REPLAY only: open time of the first replayed bar (inclusive)."""
     end: datetime | None = None
     """REPLAY only: end of the window (exclusive)."""
+    real_money: bool = False
+    """EXCHANGE of a LIVE deployment only: somebody has written out the account's name because it is real money."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,9 +169,7 @@ def bar_capacity(instrument: Instrument, volume: Decimal) -> Decimal | None:
     return (lots * instrument.participation).to_integral_value(rounding=ROUND_DOWN) * instrument.lot_size
 
 
-def liquidation_level(
-    instrument: Instrument, side: Side, entry_price: Decimal, extra: Decimal = Decimal(0)
-) -> Decimal:
+def liquidation_level(instrument: Instrument, side: Side, entry_price: Decimal, extra: Decimal = Decimal(0)) -> Decimal:
     """Price at which an isolated position's margin falls to the maintenance margin (14).
 
     Args:
@@ -186,9 +184,7 @@ def liquidation_level(
     return instrument.worse_price(level, side.opposite)
 
 
-def bankruptcy_price(
-    instrument: Instrument, side: Side, entry_price: Decimal, extra: Decimal = Decimal(0)
-) -> Decimal:
+def bankruptcy_price(instrument: Instrument, side: Side, entry_price: Decimal, extra: Decimal = Decimal(0)) -> Decimal:
     """Price at which a position's margin is used up: no liquidation fills at a worse one (14)."""
     return instrument.worse_price(_used_up(instrument, side, entry_price, extra), side.opposite)
 
@@ -205,6 +201,12 @@ def liquidation_price(
     """Fill price of a liquidation met at `reference`: worsened like a stop, but no worse than `bankruptcy`."""
     price = market_price(instrument, reference, side, low, high)
     return max(price, bankruptcy) if side is Side.SELL else min(price, bankruptcy)
+
+
+def liquidation_fee(instrument: Instrument, quantity: Decimal, price: Decimal, bankruptcy: Decimal) -> Decimal:
+    """Taker and liquidation fee of a liquidation at `price`, at most what is left of the margin (17)."""
+    rate = instrument.taker_fee_rate + instrument.liquidation_fee_rate
+    return quantity * min(price * rate, abs(price - bankruptcy))
 
 
 def funding_due(last_open_ms: int, open_ms: int) -> int:

@@ -67,7 +67,8 @@ def write_deployment(deployment: Deployment) -> dict[str, Any]:
         "id": deployment.id, "candidate_id": deployment.candidate_id, "profile": deployment.profile,
         "profile_hash": deployment.profile_hash, "mode": deployment.mode.value, "venue_kind": connection.kind.value,
         "dataset": connection.dataset, "account": connection.account, "url": connection.url,
-        "replay_start": connection.start, "replay_end": connection.end, "capital": deployment.capital,
+        "replay_start": connection.start, "replay_end": connection.end,
+        "real_money": connection.real_money, "capital": deployment.capital,
         "capital_fraction": deployment.capital_fraction, "session_key": deployment.session_key,
         "desired": deployment.desired.value, "status": deployment.status.value,
         "status_reason": deployment.status_reason, "created_at": deployment.created_at,
@@ -76,8 +77,9 @@ def write_deployment(deployment: Deployment) -> dict[str, Any]:
 
 def read_deployment(row: AnyRow) -> Deployment:
     connection = VenueConnection(
-        VenueKind(row.venue_kind), row.dataset, row.account, row.url, row.replay_start, row.replay_end
-    )
+        VenueKind(row.venue_kind), row.dataset, row.account, row.url, row.replay_start, row.replay_end,
+        row.real_money,
+    )  # fmt: skip
     return Deployment(
         row.id, row.candidate_id, row.profile, row.profile_hash, Mode(row.mode), connection, row.capital,
         row.capital_fraction, row.session_key, DesiredState(row.desired), DeploymentStatus(row.status),

@@ -193,6 +193,7 @@ class DeploymentRow(Base):
         _one_of("status", DeploymentStatus),
         _finite("capital", above="0"),
         CheckConstraint("capital_fraction > 0 AND capital_fraction <= 1", name="capital_fraction"),
+        CheckConstraint("NOT real_money OR (mode = 'LIVE' AND venue_kind = 'EXCHANGE')", name="real_money"),
         Index(None, "desired", "status"),
     )
 
@@ -207,6 +208,7 @@ class DeploymentRow(Base):
     url: Mapped[str]
     replay_start: Mapped[datetime | None]
     replay_end: Mapped[datetime | None]
+    real_money: Mapped[bool] = mapped_column(server_default=text("false"))
     capital: Mapped[Decimal]
     capital_fraction: Mapped[Decimal]
     session_key: Mapped[str]

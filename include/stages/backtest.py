@@ -225,9 +225,20 @@ def _details(candidate: Candidate, profile: Profile, played: Played) -> dict[str
         "bootstrap_seed": int(candidate.id[:8], 16),
         "open_trades": played.trades.open_trades,
         "books": {"kernel": asdict(played.own), "vectorbt": asdict(played.reference)},
-        "not_modelled": NOT_MODELLED,
+        "not_modelled": "; ".join([NOT_MODELLED, *_unknown_margins(played)]),
         "symbols": {part.fills.symbol: _symbol_details(part) for part in played.symbols},
     }
+
+
+def _unknown_margins(played: Played) -> list[str]:
+    """What is left out because the venue declares no maintenance margin for a leveraged symbol."""
+    instruments = [part.fills.instrument for part in played.symbols]
+    bare = [i.symbol for i in instruments if i.leverage > 1 and not i.maintenance_margin_rate]
+    return (
+        [f"no maintenance margin rate is declared for {', '.join(bare)}: liquidated only when all margin is used up"]
+        if bare
+        else []
+    )
 
 
 def _symbol_details(part: SymbolResult) -> dict[str, Any]:

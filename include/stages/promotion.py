@@ -14,6 +14,7 @@ from include.qualification.candidate import Candidate
 from include.qualification.profile import Profile
 from include.stages.ladder import recorded_profile
 from include.stages.sign_off import check_authorisation, require_authorised
+from include.stages.trial import require_same
 
 PROMOTED = "candidate.promoted"
 
@@ -37,6 +38,7 @@ def promote(
 
     Raises:
         RejectedError: every reason why the candidate is not authorised, in one line.
+        ConfigurationError: the key names a deployment on another account.
     """
     require_authorised(ledger, candidate, profile, holders, candidate_now=candidate_now)
     fraction = Decimal(repr(profile.promotion.capital_steps[0]))
@@ -58,6 +60,8 @@ def promote(
     with ledger.begin() as work:
         work.profiles.register(profile)
         known = work.deployments.get(deployment.id)
+        if known is not None:
+            require_same(known, deployment)
         created = work.deployments.create(deployment)
         if known is None:
             work.audit.record(

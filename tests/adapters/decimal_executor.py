@@ -121,7 +121,7 @@ class _Executor:
         liquidity = Liquidity.MAKER if purpose is Purpose.TAKE_PROFIT else Liquidity.TAKER
         fee = self.instrument.fee(quantity, price, liquidity)
         if purpose is Purpose.LIQUIDATION:
-            fee += quantity * price * self.instrument.liquidation_fee_rate
+            fee = fill_rule.liquidation_fee(self.instrument, quantity, price, self._bankruptcy())
         self.cash -= side.sign * quantity * price + fee
         self.fills.append(ExpectedFill(t, side, quantity, price, purpose))
 
@@ -182,11 +182,16 @@ class _Executor:
             self.instrument, self.held.side.opposite, self.held.value / self.held.entered
         )
 
+    def _bankruptcy(self) -> Decimal:
+        assert self.held is not None
+        return fill_rule.bankruptcy_price(self.instrument, self.held.side.opposite, self.held.value / self.held.entered)
+
     def _liquidate(self, t: int, reference: Decimal) -> None:
         assert self.held is not None
         bar, side = self.bars[t], self.held.side.opposite
-        bankruptcy = fill_rule.bankruptcy_price(self.instrument, side, self.held.value / self.held.entered)
-        price = fill_rule.liquidation_price(self.instrument, side, reference, bankruptcy, low=bar.low, high=bar.high)
+        price = fill_rule.liquidation_price(
+            self.instrument, side, reference, self._bankruptcy(), low=bar.low, high=bar.high
+        )
         self._reduce(t, self.held.quantity, price, Purpose.LIQUIDATION)
         self.entry = None
         self.liquidated = True

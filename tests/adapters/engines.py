@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from include.domain.deployments import Deployment, VenueConnection, VenueKind, deployment_id
 from include.domain.enums import DeploymentStatus, DesiredState, Mode
+from include.domain.errors import RetryableError
 from include.ports import Ledger
 from include.qualification.candidate import Candidate
 from include.risk.limits import Limits
@@ -17,7 +20,9 @@ from include.strategies.protocol import load_strategy
 from include.trading.engine import Engine
 from include.venues.ccxt_venue import CcxtVenue
 from include.venues.pacer import SandboxPacer
-from tests.adapters.memory_market import MINUTE
+from include.venues.paper.venue import PaperVenue
+from tests.adapters.bar_source import ScriptedSource, bars_of
+from tests.adapters.memory_market import MINUTE, MemoryMarket
 from tests.integration.venues.sandbox import ALICE, START, SYMBOLS
 
 WIDE = Limits(
@@ -83,3 +88,52 @@ def replay_engine(
         ledger=ledger, venue=venue, pacer=SandboxPacer(venue), deployment=deployment, candidate=candidate,
         strategy=load_strategy(candidate.strategy, candidate.params), limits=limits, holder=holder, **options,
     )  # fmt: skip
+
+
+def paper_deployment(
+    candidate: Candidate, minutes: int, *, start: datetime = START, key: str = "paper", **changes: Any
+) -> Deployment:
+    """Of a market that is over after so many minutes."""
+    made = replay_deployment(candidate, minutes, start=start, key=key, kind=VenueKind.PAPER, **changes)
+    return replace(made, connection=replace(made.connection, url="", end=start + timedelta(minutes=minutes)))
+
+
+class ScriptedPacer:
+    """Lets a scripted market finish its next bar whenever the engine is ready, `minutes` of them.
+
+    Args:
+        dies_in: the minute between whose open and path the engine dies; counted from 1.
+    """
+
+    def __init__(self, venue: PaperVenue, source: ScriptedSource, minutes: int, dies_in: int = 0) -> None:
+        self._venue, self._source, self._first, self._minutes = venue, source, source.row, minutes
+        self._dies_in = dies_in
+
+    @property
+    def progress(self) -> float:
+        return (self._source.row - self._first) / self._minutes
+
+    async def advance(self) -> bool:
+        if not self._venue.stands_at_open:
+            if self._source.row == self._first + self._minutes:
+                return False
+            self._source.finish()
+        elif self._source.row - self._first >= self._dies_in > 0:
+            raise RetryableError("killed by the test")
+        return await self._venue.advance(5)
+
+
+def paper_engine(
+    ledger: Ledger, candidate: Candidate, deployment: Deployment, market: MemoryMarket, journal: Path, *,
+    history: int, minutes: int, dies_in: int = 0, holder: str = "test:2",
+) -> tuple[Engine, ScriptedSource]:  # fmt: skip
+    """The engine on a paper account, with the bars of `market` as its feed: `history` of them are past."""
+    facts = {symbol: market.instrument("test", symbol) for symbol in candidate.symbols}
+    bars = {s: bars_of(market, s, str(i.tick_size), str(i.lot_size)) for s, i in facts.items()}
+    source = ScriptedSource(bars, history)
+    venue = PaperVenue(source, facts, deployment.capital, journal)
+    engine = Engine(
+        ledger=ledger, venue=venue, pacer=ScriptedPacer(venue, source, minutes, dies_in), deployment=deployment,
+        candidate=candidate, strategy=load_strategy(candidate.strategy, candidate.params), limits=WIDE, holder=holder,
+    )  # fmt: skip
+    return engine, source

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from include.backtesting.kernel import simulate
 from include.backtesting.run import decide
-from include.domain.bars import Bar, Bars, Signals
+from include.domain.bars import Bars, Signals
 from include.domain.conversion import to_decimal
 from include.domain.deployments import Deployment
 from include.domain.enums import OrderPurpose
@@ -22,7 +22,6 @@ from include.ports import Ledger, MarketData
 from include.qualification.candidate import Candidate
 from include.strategies.protocol import load_strategy
 from tests.adapters.memory_market import MINUTE
-from tests.adapters.paper import Paper
 
 MONEY = Decimal("0.0000000001")
 """Ticks, lots and rates leave nine decimals; the kernel has fees and funding in floats, which carry ten here."""
@@ -86,24 +85,6 @@ def kernel_trades(market: MarketData, candidate: Candidate, capital: Decimal, st
     return _trades(rows, funding)
 
 
-def paper_trades(market: MarketData, candidate: Candidate, capital: Decimal, start: datetime) -> Trades:
-    """The engine's rules on the matching core, in this process."""
-    rows: list[Row] = []
-    funding: list[FundingPayment] = []
-    for part in _parts(market, candidate, capital, start):
-        paper = Paper(part.instrument, part.allocation, candidate.timeframe)
-        paper.play(exact_bars(part.bars, part.instrument), part.signals)
-        rows += [
-            Row(
-                bar_time(fill.filled_at, candidate.timeframe), fill.symbol, fill.side.value, fill.price, purpose.value,
-                fill.quantity, fill.fee,
-            )
-            for purpose, fill in paper.fills
-        ]  # fmt: skip
-        funding += paper.funding
-    return _trades(rows, _paid(funding))
-
-
 def ledger_trades(ledger: Ledger, deployment: Deployment, timeframe: Timeframe = MINUTE) -> Trades:
     """What an engine left in the ledger."""
     with ledger.begin() as work:
@@ -146,16 +127,3 @@ def _paid(funding: Iterable[FundingPayment]) -> Iterator[tuple[datetime, str, De
 def bar_time(at: datetime, timeframe: Timeframe) -> datetime:
     """Open of the bar in which something happened."""
     return from_ms(to_ms(at) // timeframe.ms * timeframe.ms)
-
-
-def exact_bars(bars: Bars, instrument: Instrument) -> list[Bar]:
-    """Bars in decimals, on the tick and the lot."""
-    columns = [(getattr(bars, name), instrument.tick_size) for name in ("open", "high", "low", "close")]
-    columns.append((bars.volume, instrument.lot_size))
-    return [
-        Bar(
-            bars.symbol, from_ms(int(bars.open_time[row])),
-            *(to_decimal(float(column[row]), step) for column, step in columns),
-        )
-        for row in range(len(bars))
-    ]  # fmt: skip

@@ -17,6 +17,7 @@ from include.domain.errors import RetryableError
 from include.domain.orders import Order
 from include.ledger.unit_of_work import PostgresLedger
 from include.ports import Incident
+from include.risk.limits import Limits
 from include.strategies.protocol import load_strategy
 from include.trading.engine import Engine, Outcome
 from tests.adapters.engines import WIDE, candidate_of, put, replay_deployment
@@ -75,7 +76,7 @@ class Live:
 
 def build(
     ledger: PostgresLedger, venue: ScriptedVenue | None = None, holder: str = "test:1", strategy: str = "Steady",
-    **params: Any,
+    limits: Limits = WIDE, **params: Any,
 ) -> Live:  # fmt: skip
     """The deployment in the ledger and a fresh engine for it: calling it again is a restart."""
     candidate = candidate_of(strategy, (SYMBOL,), **params)
@@ -90,7 +91,7 @@ def build(
             venue.tell_bar(bar(minute), stream=False)
     engine = Engine(
         ledger=ledger, venue=venue, pacer=None, deployment=deployment, candidate=candidate,
-        strategy=load_strategy(candidate.strategy, candidate.params), limits=WIDE, holder=holder, lease_ttl_secs=5.0,
+        strategy=load_strategy(candidate.strategy, candidate.params), limits=limits, holder=holder, lease_ttl_secs=5.0,
     )  # fmt: skip
     return Live(ledger, venue, deployment, engine)
 

@@ -28,6 +28,17 @@ LIMITS = Limits(
     max_bar_age_bars=2,
 )  # fmt: skip
 
+ALL_LIMITS = replace(
+    LIMITS, max_open_positions=5, max_asset_fraction=Decimal("0.2"), max_sector_fraction=Decimal("0.2"),
+    sectors={"BTC": "one", "ETH": "one"}, max_net_fraction=Decimal(1), max_order_notional=Decimal(20_000),
+    max_order_fraction=Decimal("0.2"), max_set_leverage=3, max_margin_fraction=Decimal("0.5"), check_balance=True,
+    min_liquidation_distance_fraction=Decimal("0.15"), stop_before_liquidation=True,
+    max_price_move_fraction=Decimal("0.05"), max_messages_per_minute=20, duplicate_window_secs=60,
+    max_rolling_loss_fraction=Decimal("0.02"), max_consecutive_losses=5, max_trades_per_day=20, max_repeated_trades=3,
+    breaker_marks=3, check_models=True,
+)  # fmt: skip
+"""Every rule in force."""
+
 
 def intent(**changes: Any) -> Intent:
     """Buy 0.1 BTC at market, decided at 50,000."""
@@ -49,7 +60,8 @@ def account(**changes: Any) -> AccountView:
     """100,000 USDT, flat, nothing lost."""
     values: dict[str, Any] = {
         "equity": Decimal(100_000), "high_water": Decimal(100_000), "day_start_equity": Decimal(100_000),
-        "positions": {}, "marks": {SYMBOL: Decimal(50_000)}, "working": (),
+        "equity_24h_ago": Decimal(100_000), "wallet": Decimal(100_000), "positions": {}, "entry_prices": {},
+        "marks": {SYMBOL: Decimal(50_000)}, "working": (),
     }  # fmt: skip
     return AccountView(**{**values, **changes})
 
@@ -58,7 +70,8 @@ def question(**changes: Any) -> Question:
     """Everything in order."""
     asked = Question(
         intent=intent(), client_order_id="al-new", account=account(), instrument=BTC, limits=LIMITS,
-        state=TradingState.ACTIVE, reconciled=True, unresolved_symbols=frozenset(), known_order_ids=frozenset(),
-        recent_order_times=(), last_bar_time=BAR, timeframe=Timeframe(60), now=NOW,
+        state=TradingState.ACTIVE, reconciled=True, models_match=None, unresolved_symbols=frozenset(),
+        known_order_ids=frozenset(), recent_order_times=(), recent_cancels=0, recent_closes=(Decimal(50_000),) * 6,
+        round_trips=(), trades_today=0, last_bar_time=BAR, timeframe=Timeframe(60), now=NOW,
     )  # fmt: skip
     return replace(asked, **changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from include.domain.bars import Bar
 from include.domain.times import Timeframe
 from include.ports import Pacer, VenueEvent
 from include.venues.acceptance import facts
@@ -69,6 +71,13 @@ def _over_ccxt(venue: CcxtVenue, traits: Traits) -> LockstepRig:
     return LockstepRig(venue, pacer.advance, lambda: venue.streams._queue, traits)
 
 
+@functools.cache
+def _all_bars() -> dict[str, tuple[Bar, ...]]:
+    """The market's bars in exact decimals; made once, because that takes longer than most cards."""
+    data = market()
+    return {symbol: tuple(bars_of(data, symbol)) for symbol in SYMBOLS}
+
+
 @asynccontextmanager
 async def binance_usdm(folder: Path) -> AsyncIterator[LockstepRig]:
     """CcxtVenue on the sandbox exchange's USD-M side."""
@@ -96,9 +105,8 @@ async def binance_spot(folder: Path) -> AsyncIterator[LockstepRig]:
 @asynccontextmanager
 async def bybit(folder: Path) -> AsyncIterator[LockstepRig]:
     """CcxtVenue on the double of Bybit."""
-    data = market()
     exchange = BybitExchange(
-        {symbol: bars_of(data, symbol) for symbol in SYMBOLS}, {s: make_instrument(s) for s in SYMBOLS}, START,
+        {symbol: list(bars) for symbol, bars in _all_bars().items()}, {s: make_instrument(s) for s in SYMBOLS}, START,
         {"key-of-alice": ("secret-of-alice", Decimal(100_000))}, MINUTE,
     )  # fmt: skip
     async with serving(exchange) as url:
@@ -113,8 +121,7 @@ async def bybit(folder: Path) -> AsyncIterator[LockstepRig]:
 @asynccontextmanager
 async def paper(folder: Path) -> AsyncIterator[LockstepRig]:
     """PaperVenue on bars that are played by hand."""
-    data = market()
-    source = ScriptedSource({symbol: bars_of(data, symbol) for symbol in SYMBOLS}, HISTORY)
+    source = ScriptedSource({symbol: list(bars) for symbol, bars in _all_bars().items()}, HISTORY)
     known = {symbol: make_instrument(symbol) for symbol in SYMBOLS}
     venue = PaperVenue(source, known, Decimal(100_000), folder / "paper.journal", patience_secs=5)
     await venue.connect(SYMBOLS, MINUTE)

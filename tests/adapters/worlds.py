@@ -54,8 +54,10 @@ class World:
         self.traders.append(made)
         return made
 
-    def simulate(self, minutes: int, key: str = "k", **params: Any) -> tuple[Candidate, Deployment]:
-        """A busy candidate that should be simulated for so many minutes."""
+    def simulate(
+        self, minutes: int, key: str = "k", connection: VenueConnection | None = None, **params: Any
+    ) -> tuple[Candidate, Deployment]:
+        """A busy candidate that should be simulated for so many minutes, by a replay unless it has a connection."""
         from dataclasses import replace
 
         params = {"weight": 0.05, **params}
@@ -64,7 +66,7 @@ class World:
             venue="synthetic",
             source_digest=source_digest("tests.adapters.strategies"),
         )
-        connection = VenueConnection(
+        connection = connection or VenueConnection(
             VenueKind.REPLAY, "synthetic", "simulation", start=START, end=START + timedelta(minutes=minutes)
         )
         profile = find_profile("five-year")

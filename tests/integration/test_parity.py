@@ -1,10 +1,11 @@
-"""One rule, three executors: backtest kernel, the engine's rules on the matching core in one process, and the engine
-itself through the sandbox exchange's sockets. On the same bars they make the same trades, to the last digit.
+"""One rule, three executors: backtest kernel, the engine on a paper account in its own process, and the engine through
+the sandbox exchange's sockets. On the same bars they make the same trades, to the last digit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,13 +17,21 @@ import pytest
 
 from include.domain.bars import Bars
 from include.domain.enums import DeploymentStatus, OrderPurpose
+from include.domain.errors import RetryableError
 from include.domain.instruments import Instrument
 from include.domain.times import to_ms
 from include.ledger.unit_of_work import PostgresLedger
 from include.qualification.candidate import Candidate
 from include.trading.engine import Outcome
-from tests.adapters.engines import candidate_of, put, replay_deployment, replay_engine
-from tests.adapters.executors import kernel_trades, ledger_trades, paper_trades
+from tests.adapters.engines import (
+    candidate_of,
+    paper_deployment,
+    paper_engine,
+    put,
+    replay_deployment,
+    replay_engine,
+)
+from tests.adapters.executors import kernel_trades, ledger_trades
 from tests.adapters.memory_market import MINUTE, MemoryMarket, make_instrument, random_bars
 from tests.integration.venues.sandbox import ALICE, plan, running
 
@@ -109,28 +118,53 @@ def instrument_of(symbol: str, scenario: Scenario) -> Instrument:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 async def test_three_executors_make_the_same_trades(
-    ledger: PostgresLedger, recorded: Bars | None, scenario: Scenario
+    ledger: PostgresLedger, recorded: Bars | None, scenario: Scenario, tmp_path: Path
 ) -> None:
     symbols = (SYNTHETIC,) if recorded is None else (SYNTHETIC, RECORDED)
     market, candidate = market_of(recorded, scenario), scenario.candidate(symbols)
-    deployment = put(ledger, candidate, replay_deployment(candidate, MINUTES, start=START))
+    replay = put(ledger, candidate, replay_deployment(candidate, MINUTES, start=START))
     async with running(plan(MINUTES, symbols=symbols, start=START), market) as sandbox:
-        assert await replay_engine(ledger, candidate, deployment, sandbox.url).run() is Outcome.COMPLETED
+        assert await replay_engine(ledger, candidate, replay, sandbox.url).run() is Outcome.COMPLETED
         wallet, equity = sandbox.exchange.accounts[ALICE.name].wallet, sandbox.exchange.accounts[ALICE.name].equity
+    paper = put(ledger, candidate, paper_deployment(candidate, MINUTES, start=START))
+    on_paper, _ = paper_engine(ledger, candidate, paper, market, tmp_path / "j", history=HISTORY, minutes=MINUTES)
+    assert await on_paper.run() is Outcome.COMPLETED
 
     kernel = kernel_trades(market, candidate, CAPITAL, START)
-    assert paper_trades(market, candidate, CAPITAL, START) == kernel
-    assert ledger_trades(ledger, deployment) == kernel
+    assert ledger_trades(ledger, replay) == kernel
+    assert ledger_trades(ledger, paper) == kernel
     assert scenario.purposes <= kernel.purposes
     assert {row.symbol for row in kernel.fills} == set(symbols)
     assert kernel.funding
-    with ledger.begin() as work:
-        points = work.orders.equity(deployment.id)
-        stored, lease = work.deployments.get(deployment.id), work.leases.current(deployment.id)
-    assert stored is not None and stored.status is DeploymentStatus.COMPLETED
-    assert (points[-1].cash, points[-1].equity) == (wallet, equity)
-    assert len(points) == MINUTES
-    assert lease is None
+    for deployment in (replay, paper):
+        with ledger.begin() as work:
+            points = work.orders.equity(deployment.id)
+            stored, lease = work.deployments.get(deployment.id), work.leases.current(deployment.id)
+        assert stored is not None and stored.status is DeploymentStatus.COMPLETED
+        assert (points[-1].cash, points[-1].equity) == (wallet, equity)
+        assert len(points) == MINUTES
+        assert lease is None
+
+
+@pytest.mark.parametrize("scenario", [SCENARIOS[1], SCENARIOS[4], SCENARIOS[5]], ids=lambda s: s.name)
+async def test_an_engine_on_paper_that_dies_and_comes_back_makes_the_same_trades(
+    ledger: PostgresLedger, recorded: Bars | None, scenario: Scenario, tmp_path: Path
+) -> None:
+    symbols = (SYNTHETIC,) if recorded is None else (SYNTHETIC, RECORDED)
+    market, candidate = market_of(recorded, scenario), scenario.candidate(symbols)
+    deployment = put(ledger, candidate, paper_deployment(candidate, MINUTES, start=START))
+    done, deaths = 0, 0
+    while done < MINUTES:
+        engine, source = paper_engine(
+            ledger, candidate, deployment, market, tmp_path / "j", history=HISTORY + done, minutes=MINUTES - done,
+            dies_in=9,
+        )  # fmt: skip
+        with suppress(RetryableError):
+            assert await engine.run() is Outcome.COMPLETED
+            break
+        done, deaths = source.row - HISTORY, deaths + 1
+    assert deaths > 3
+    assert ledger_trades(ledger, deployment) == kernel_trades(market, candidate, CAPITAL, START)
 
 
 @pytest.mark.shared_data

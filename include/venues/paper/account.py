@@ -17,7 +17,6 @@ from include.domain.instruments import Instrument
 from include.domain.orders import Balance, Fill, FundingPayment, Intent, Order, OrderReport, Position
 from include.domain.times import Timeframe, from_ms, to_ms
 from include.ports import VenueEvent
-from include.venues.binance_wire import HOUR_MS
 from include.venues.matching import (
     Account,
     Change,
@@ -126,9 +125,10 @@ class PaperAccount:
             raise refused(symbol, error.refusal) from None
 
     def open_bar(self, opened_ms: int, bars: Mapping[str, Prices]) -> list[VenueEvent]:
-        """Play the opens of one bar time."""
+        """Play the opens of one bar time, symbol by symbol in the order of their names, however they came: trades are
+        numbered as they happen, and a restart must number them alike."""
         self.now_ms = opened_ms
-        self._playing = dict(bars)
+        self._playing = dict(sorted(bars.items()))
         return self._translate(self._core.open_phase(self._playing, opened_ms))
 
     def finish_bar(self) -> list[VenueEvent]:
@@ -212,4 +212,4 @@ def _fill(trade: Trade) -> Fill:
 
 
 def _payment(symbol: str, amount: Decimal, at: int) -> FundingPayment:
-    return FundingPayment(str(at // HOUR_MS), symbol, amount, from_ms(at))
+    return FundingPayment(str(at), symbol, amount, from_ms(at))

@@ -83,6 +83,11 @@ class PaperVenue:
     def feed(self) -> BarSource:
         return self._feed
 
+    @property
+    def stands_at_open(self) -> bool:
+        """Whether a bar's open has been played and its path waits."""
+        return self._account.stands_at_open
+
     async def connect(self, symbols: Sequence[str], timeframe: Timeframe) -> None:
         """Connect the feed, restore the account, and play what finished since it was last here.
 
