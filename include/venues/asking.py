@@ -51,7 +51,7 @@ class Asker:
         """Any ccxt call, paced and with its errors translated.
 
         Args:
-            changes: whether it could change something at the exchange.
+            changes: whether it could change something at the exchange that a repetition would change again.
             urgent: whether it must not be held back to stay below a limit.
         """
         await self.governor.admit(urgent=urgent)

@@ -29,6 +29,8 @@ ORDER_STATUS: Mapping[str, OrderStatus] = {
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
     "REJECTED": OrderStatus.REJECTED,
 }
+_WINDOW_SECS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3_600, "DAY": 86_400}
+_LIMIT_HEADERS = {"REQUEST_WEIGHT": "x-mbx-used-weight", "ORDERS": "x-mbx-order-count"}
 ALGO_STATUS: Mapping[str, OrderStatus] = {
     "NEW": OrderStatus.ACCEPTED,
     "TRIGGERING": OrderStatus.TRIGGERED,
@@ -267,3 +269,15 @@ def reason(o: Json) -> str:
     """Why an order was refused or ended, in the exchange's word; empty for no reason."""
     found = str(o.get("r") or "")
     return "" if found == "NONE" else found
+
+
+def stated_limits(answer: Json) -> Mapping[str, tuple[int, int]]:
+    """`rateLimits` of exchangeInfo as (limit, window in seconds) by the header that tells the use."""
+    return {
+        f"{_LIMIT_HEADERS[row['rateLimitType']]}-{row['intervalNum']}{row['interval'][0].lower()}": (
+            int(row["limit"]),
+            int(row["intervalNum"]) * _WINDOW_SECS[row["interval"]],
+        )
+        for row in answer["rateLimits"]
+        if row["rateLimitType"] in _LIMIT_HEADERS and int(row["limit"]) > 0
+    }

@@ -78,6 +78,11 @@ def build_client(
             governor.note(code, headers)
             return super().on_rest_response(code, reason, url, method, headers, *rest)
 
+        def handle_errors(self, code: int, reason: Any, url: str, *rest: Any) -> Any:
+            if code == 200 and dialect.limits.stated is not None and "exchangeInfo" in url:
+                governor.note_stated(rest[3])  # method, headers, body, then the answer as it was read
+            return super().handle_errors(code, reason, url, *rest)
+
     client = Client(_settings(dialect, endpoint, key, secret))
     client.has["fetchCurrencies"] = False
     _point(client, dialect, endpoint)

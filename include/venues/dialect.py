@@ -214,10 +214,12 @@ class Limits:
     Attributes:
         used: header (lower case) to (limit, window in seconds), where a header tells how much has been used.
         remaining: headers of what is left, of how much there is, and of when it starts anew (epoch milliseconds).
+        stated: reads limits as in `used` out of the exchange's list of markets; they replace the table's own figures.
     """
 
     used: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     remaining: tuple[str, str, str] | None = None
+    stated: Callable[[Json], Mapping[str, tuple[int, int]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

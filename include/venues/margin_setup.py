@@ -15,6 +15,7 @@ async def prepare_margin(link: Link, leverage: Mapping[str, int]) -> None:
     """Ask what is set, change only what differs, so that it can be repeated while a position is open.
 
     Raises:
+        RetryableError: the exchange does not answer; whatever of it has been set, it can be repeated.
         RejectedError: the exchange refuses a change; or it has no margin and more than leverage 1 is asked for.
     """
     setup = link.dialect.margin
@@ -44,7 +45,8 @@ async def _ask(link: Link, market: Market, route: Route, read: Any) -> Any:
 
 async def _change(link: Link, market: Market, what: str, route: Route, more: Mapping[str, Any] = NOTHING) -> None:
     try:
-        await link.asker.ask(f"{market.symbol}: {what}", route, market, more, changes=True)
+        # Set twice is set once: when the answer is lost it can simply be tried again, so it is no change to `ask`.
+        await link.asker.ask(f"{market.symbol}: {what}", route, market, more)
     except RejectedError as error:
         if error.code not in link.dialect.unchanged:  # somebody else was faster
             raise

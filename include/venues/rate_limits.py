@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from include.venues.dialect import Limits
 
@@ -43,6 +44,7 @@ class RateGovernor:
 
     def __init__(self, limits: Limits, *, obeys: bool = True, now: Callable[[], float] = time.time) -> None:
         self._limits, self._obeys, self._now = limits, obeys, now
+        self._used_of = dict(limits.used)
         self._usage: dict[str, Usage] = {}
         self._banned_until = 0.0
         self.waited_secs = 0.0
@@ -62,7 +64,7 @@ class RateGovernor:
     def note(self, status: int, headers: Mapping[str, str] | None) -> None:
         """An answer came with this status and these headers. Headers that cannot be read are ignored."""
         now, found = self._now(), {name.lower(): value for name, value in (headers or {}).items()}
-        for name, (limit, window) in self._limits.used.items():
+        for name, (limit, window) in self._used_of.items():
             count = _number(found.get(name))
             if count is not None:
                 self._usage[name] = Usage(name, count / limit, (now // window + 1) * window)
@@ -72,6 +74,22 @@ class RateGovernor:
             told = _number(found.get("retry-after"))
             secs = DEFAULT_RETRY_SECS[status] if told is None else min(max(told, 0.0), MAX_RETRY_SECS)
             self._banned_until = max(self._banned_until, now + secs)
+
+    def note_stated(self, answer: Any) -> None:
+        """The exchange's list of markets came; what it states of its limits counts from now on. Where it is unreadable
+        the figures of the dialect stay."""
+        if self._limits.stated is None:
+            return
+        try:
+            stated = self._limits.stated(answer)
+        except (KeyError, ValueError, TypeError, AttributeError):
+            return
+        self._used_of.update({name: stated[name] for name in self._used_of if name in stated})
+
+    @property
+    def limits(self) -> Mapping[str, tuple[int, int]]:
+        """What may be used, by header: (limit, window in seconds)."""
+        return dict(self._used_of)
 
     def _note_remaining(self, left: float | None, limit: float | None, reset_ms: float | None, *, now: float) -> None:
         if left is None or not limit or reset_ms is None:

@@ -128,6 +128,8 @@ async def _clock(venue: CcxtVenue) -> str:
 async def _permissions(venue: CcxtVenue, *, matters: bool) -> str:
     try:
         trades, withdraws = await venue.permissions()
+    except FatalError:
+        raise  # the key itself is refused
     except AirlockError as error:
         if matters:
             raise RetryableError(f"the key's rights could not be read ({error})") from None

@@ -48,7 +48,8 @@ USDM = Dialect(
             "x-mbx-used-weight-1m": (2_400, 60),
             "x-mbx-order-count-10s": (300, 10),
             "x-mbx-order-count-1m": (1_200, 60),
-        }
+        },
+        stated=usdm.stated_limits,
     ),
     margin=MarginSetup(
         mode=Route("fapiPrivateGetPositionSideDual", by_symbol=False),
@@ -124,7 +125,7 @@ SPOT = Dialect(
     options={"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}},
     order_types=frozenset(OrderType) - {OrderType.TRAILING_STOP_MARKET},
     words=Words("newClientOrderId", "", "stopLossPrice", "takeProfitPrice"),
-    limits=Limits({"x-mbx-used-weight-1m": (6_000, 60), "x-mbx-order-count-10s": (100, 10)}),
+    limits=Limits({"x-mbx-used-weight-1m": (6_000, 60), "x-mbx-order-count-10s": (100, 10)}, stated=usdm.stated_limits),
     margin=None,
     funding=None,
     clock=Route("publicGetTime", by_symbol=False),

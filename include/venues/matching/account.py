@@ -58,7 +58,7 @@ class Account:
         self.margin = Margin(instruments, wallet, self.mark, brackets)
         self.reservations = Reservations(self.margin)
         self.orders: dict[int, Resting] = {}
-        """Every order ever accepted, by id, in order of arrival."""
+        """Accepted orders by id, in order of arrival; `retention` forgets old ones."""
         self.by_client_id: dict[str, int] = {}
         """Id of the latest order of each client id."""
         self.children: dict[int, int] = {}
@@ -71,7 +71,7 @@ class Account:
         self.margin_moves: list[MarginMove] = []
         self.countdowns: dict[str, int] = {}
         """When all orders of a symbol are cancelled unless somebody says he is alive; venue milliseconds."""
-        self.last_order_id = 0
+        self.last_order_id = self.last_trade_id = 0
         self.warned = False
         """Whether the present danger of liquidation has been told."""
         self.dated: dict[int, int] = {}
@@ -301,8 +301,8 @@ class Account:
         )  # fmt: skip
         order, bar = Resting(number, request, at, at, number), book.bar
         paid = fill_rule.liquidation_price(instrument, request.side, price, bankruptcy, low=bar.low, high=bar.high)
-        clearance = position.size * paid * instrument.liquidation_fee_rate
-        fee = instrument.fee(position.size, paid, Liquidity.TAKER) + clearance
+        fee = fill_rule.liquidation_fee(instrument, position.size, paid, bankruptcy)
+        clearance = max(ZERO, fee - instrument.fee(position.size, paid, Liquidity.TAKER))
         self.by_client_id[request.client_order_id] = number
         trade = self._settle(order, position.size, paid, Liquidity.TAKER, fee, clearance, at)
         self.tell(Execution(ExecutionType.CALCULATED, order.after(position.size, paid, at), trade, at))
@@ -334,7 +334,7 @@ class Account:
         if grew:
             self.books[request.symbol].restart_trails(request.position_side)
         trade = Trade(
-            id=len(self.trades) + 1, order_id=order.triggered_id or order.id, client_order_id=request.client_order_id,
+            id=self.last_trade_id + 1, order_id=order.triggered_id or order.id, client_order_id=request.client_order_id,
             symbol=request.symbol, side=request.side, quantity=quantity, price=price, fee=fee, realised=realised,
             liquidity=liquidity, at=at, position_side=request.position_side, clearance=clearance,
         )  # fmt: skip
@@ -344,6 +344,7 @@ class Account:
     def add_trade(self, trade: Trade) -> None:
         """Keep a trade; money is not moved."""
         self.trades.append(trade)
+        self.last_trade_id = trade.id
         self.trades_of.setdefault(trade.order_id, []).append(trade)
 
     def _funding_rate(self, symbol: str, prices: Prices, at: int) -> Decimal:

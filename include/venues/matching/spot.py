@@ -72,7 +72,7 @@ class SpotAccount:
     def __init__(self, instruments: Mapping[str, Instrument], deposits: Mapping[str, Decimal]) -> None:
         self.instruments = instruments
         self.orders: dict[int, Resting] = {}
-        """Every order ever accepted, by id, in order of arrival."""
+        """Accepted orders by id, in order of arrival; `retention` forgets old ones."""
         self.ids: dict[str, int] = {}
         """Id of the latest order of each client order id."""
         self.trades: list[Trade] = []

@@ -42,6 +42,7 @@ class AccountState(Document):
     hedged: bool
     warned: bool
     last_order_id: int
+    last_trade_id: int = 0
     brackets: dict[str, tuple[Bracket, ...]]
     terms: dict[str, Terms]
     positions: tuple[tuple[str, PositionSide, Position], ...]
@@ -74,7 +75,8 @@ def document(account: Account) -> dict[str, Any]:
     working = {number: order for book in account.books.values() for number, order in book.orders.items()}
     state = AccountState(
         initial_wallet=account.initial_wallet, wallet=margin.wallet, hedged=margin.hedged, warned=account.warned,
-        last_order_id=account.last_order_id, brackets=margin.brackets, terms=margin.terms,
+        last_order_id=account.last_order_id, last_trade_id=account.last_trade_id,
+        brackets=margin.brackets, terms=margin.terms,
         positions=tuple((*key, position) for key, position in margin.positions.items()),
         realised=tuple((*key, profit) for key, profit in margin.realised.items()),
         books={symbol: write_book(book) for symbol, book in account.books.items()},
@@ -109,6 +111,7 @@ def from_document(instruments: Mapping[str, Instrument], raw: Mapping[str, Any])
         _restore_order(account, order, state.bound.get(order.id))
     for trade in state.trades:
         account.add_trade(trade)
+    account.last_trade_id = max(account.last_trade_id, state.last_trade_id)
     return account
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from include.domain.enums import MarginType, PositionSide
+from include.venues.matching.retention import INCOME_MS
 from include.venues.sandbox import account_messages as told
 from include.venues.sandbox import errors
 from include.venues.sandbox.exchange import Exchange
@@ -70,14 +71,16 @@ def commission_rate(exchange: Exchange, account: str, params: Params) -> JsonObj
 
 
 def income(exchange: Exchange, account: str, params: Params) -> list[JsonObject]:
-    """What moved the wallet, oldest first; pages by number where there are more than `limit`."""
+    """What moved the wallet in the last ninety days, oldest first; pages by number where it is more than `limit`."""
     tapes, wanted = exchange.tapes, params.get("incomeType")
     symbol = exchange.tape(params["symbol"]).instrument.symbol if params.get("symbol") else None
     start, end = integer(params, "startTime"), integer(params, "endTime")
+    oldest = exchange.event_time - INCOME_MS
     rows = [
         row
         for row in exchange.accounts[account].incomes()
-        if wanted in (None, row.type)
+        if row.at >= oldest
+        and wanted in (None, row.type)
         and symbol in (None, row.symbol)
         and (start is None or row.at >= start)
         and (end is None or row.at <= end)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from include.domain.errors import AirlockError
 from include.venues.sandbox.clock import Clock
-from include.venues.sandbox.faults.plan import read_plan
+from include.venues.sandbox.faults.plan import check_names, read_plan
 from include.venues.sandbox.http import EXCHANGE, GATEWAY, answer
 from include.venues.sandbox.hub import SPOT, USDM
 from include.venues.sandbox.snapshots import save
@@ -58,7 +58,8 @@ def _sent_to(request: web.Request) -> dict[str, int]:
     exchange = request.app[EXCHANGE]
     streams = request.query.get("streams")
     account = exchange.credentials.name_of(request.headers.get("X-MBX-APIKEY"))
-    return exchange.hub.sent_to(streams.split("/") if streams else None, account, SIDES.get(request.query.get("segment", "").upper()))
+    side = SIDES.get(request.query.get("segment", "").upper())
+    return exchange.hub.sent_to(streams.split("/") if streams else None, account, side)
 
 
 async def state(request: web.Request) -> web.StreamResponse:
@@ -69,6 +70,7 @@ async def add_faults(request: web.Request) -> web.StreamResponse:
     """Arm a plan `{"seed": .., "faults": [..]}` beside those that are armed. 400 names what is wrong with it."""
     try:
         plan = read_plan(orjson.loads(await request.read()), "fault plan")
+        check_names(plan, request.app[EXCHANGE].by_id, request.app[EXCHANGE].accounts)
     except orjson.JSONDecodeError as error:
         return answer({"error": f"fault plan: not JSON: {error}"}, 400)
     except AirlockError as error:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from include.domain.times import from_ms, iso
-from include.venues.matching import Account, Bracket, Event, Prices, RefusedError, Request, Resting
+from include.domain.times import DAY_MS, from_ms, iso
+from include.venues.matching import Account, Bracket, Event, Prices, RefusedError, Request, Resting, retention
 from include.venues.sandbox import account_messages, errors, filters, messages
 from include.venues.sandbox.accounts import AccountSpec, Credentials
 from include.venues.sandbox.hub import Hub
@@ -76,12 +76,22 @@ class Exchange:
 
     def open_bar(self) -> bool:
         """Play the open of the next bar time; True when an order moved."""
+        yesterday = self.event_time // DAY_MS
         self._playing = self.replay.begin_bar()
+        if self.event_time // DAY_MS != yesterday:
+            self._forget()
         self._bars = {symbol: self.tapes[symbol].prices(row) for symbol, row in self._playing.items()}
         moved = [self._tell(name, a.open_phase(self._bars, self.event_time)) for name, a in self.accounts.items()]
         self.streams.tell_open(self._playing)
         moved.append(self.spot.open_bar(self._bars, self._playing, self.event_time))
         return any(moved)
+
+    def _forget(self) -> None:
+        """Once a day of market time, what nobody may ask for any more is dropped."""
+        for account in self.accounts.values():
+            retention.forget(account, self.event_time)
+        for spot in self.spot.accounts.values():
+            retention.forget_spot(spot, self.event_time)
 
     def finish_bar(self) -> None:
         """Play the rest of the bar; its fills are told first, then the finished bars."""

@@ -30,6 +30,8 @@ PublicRoute = Callable[[Exchange, Params], Any]
 PrivateRoute = Callable[[Exchange, str, Params], Any]
 KeyedRoute = Callable[[Exchange, AccountSpec, Params, int], Any]
 """Gets the wall clock (epoch milliseconds) last: listen keys live in wall time."""
+LimitsRoute = Callable[[list[dict[str, Any]]], Any]
+"""Gets the account's order limits with what it has used of them."""
 
 
 class Security(StrEnum):
@@ -38,6 +40,8 @@ class Security(StrEnum):
     PUBLIC = "PUBLIC"
     KEY = "KEY"
     SIGNED = "SIGNED"
+    LIMITS = "LIMITS"
+    """Signed too, about what the account has used of its limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,7 @@ class Gateway:
             return None
         credentials = self.exchange.credentials
         account = call.session or credentials.identify(call.key)
-        if endpoint.security is Security.SIGNED:
+        if endpoint.security is not Security.KEY:
             credentials.authorise(account, call.payload, call.params, self.now_ms(), signed=call.session is None)
             needed = Permission.READ if call.method == "GET" else Permission.TRADE
             if needed not in account.permissions:
@@ -163,6 +167,8 @@ class Gateway:
             return endpoint.route(self.exchange, account, call.params, self.now_ms())
         if account is None:
             return self.market.tell(call.path, endpoint.route(self.exchange, call.params), self.injector.skew_ms)
+        if endpoint.security is Security.LIMITS:
+            return endpoint.route(self.limiter.orders(Segment.of(call.path), account.name, self._limit_ms()))
         self.market.check(call.route, call.params)
         if effects.fill_fraction is not None:
             self.market.fill_part(account.name, call.params, effects.fill_fraction)

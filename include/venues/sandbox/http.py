@@ -1,6 +1,7 @@
 """The REST shell: requests become calls of the gateway, replies become answers; lost requests stay unanswered.
 
-Route modules make their handlers with `public`, `private` and `keyed` and read parameters with the helpers below.
+Route modules make their handlers with `public`, `private`, `keyed` and `about_limits`, and read parameters with the
+helpers below.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from include.venues.sandbox.gateway import (
     Endpoint,
     Gateway,
     KeyedRoute,
+    LimitsRoute,
     Params,
     PrivateRoute,
     PublicRoute,
@@ -45,8 +47,8 @@ HANG_SECS = 120.0
 """How long a lost answer leaves its client waiting, unless the client gives up before."""
 
 __all__ = [
-    "EXCHANGE", "GATEWAY", "Params", "answer", "decimal", "endpoints", "flag", "integer", "keyed", "middleware", "page",
-    "private", "public", "wall_ms",
+    "EXCHANGE", "GATEWAY", "Params", "about_limits", "answer", "decimal", "endpoints", "flag", "integer", "keyed",
+    "middleware", "page", "private", "public", "wall_ms",
 ]  # fmt: skip
 
 
@@ -75,6 +77,11 @@ def private(route: PrivateRoute) -> Handler:
 def keyed(route: KeyedRoute) -> Handler:
     """A route that needs a key but no signature (listen keys); it gets the account and the wall clock."""
     return partial(_serve, Endpoint(Security.KEY, route))
+
+
+def about_limits(route: LimitsRoute) -> Handler:
+    """A signed route that tells what the account has used of its order limits."""
+    return partial(_serve, Endpoint(Security.LIMITS, route))
 
 
 def endpoints(routes: Iterable[web.RouteDef]) -> dict[str, Endpoint]:

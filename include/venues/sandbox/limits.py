@@ -12,13 +12,16 @@ from collections import Counter
 from typing import Any
 
 from include.venues.sandbox import errors
-from include.venues.sandbox.weights import LIMITS, Limit, LimitType, Segment
+from include.venues.sandbox.weights import LIMITS, MESSAGES_A_SEC, Limit, LimitType, Segment
 
 VIOLATIONS_BEFORE_BAN = 10
 """Requests sent on after a 429, within its window, that turn it into a ban (the exchange says only "repeatedly")."""
 FIRST_BAN_MS = 120_000
 LONGEST_BAN_MS = 3 * 86_400_000
 """Bans double from two minutes to three days, as documented."""
+
+MOST_MESSAGES_A_SEC = 1_000
+"""Where nobody is held to the limits, and on connections of order entry, which are limited by weights: a safeguard."""
 
 
 class Window:
@@ -55,6 +58,10 @@ class Limiter:
         self._violations = Window(60_000)
         self._bans: Counter[str] = Counter()
         self._banned_until: dict[str, int] = {}
+
+    def messages_a_sec(self, segment: Segment) -> int:
+        """How many messages a second a client may send on a connection of streams."""
+        return int(MESSAGES_A_SEC[segment] * self._pace) if self.enforced else MOST_MESSAGES_A_SEC
 
     def charge(self, segment: Segment, ip: str, weight: int, now_ms: int) -> None:
         """Count a request of an address.
@@ -117,6 +124,14 @@ class Limiter:
             elif limit.type is LimitType.ORDERS and account is not None:
                 rows.append(limit.document(window.used[account]))
         return rows
+
+    def orders(self, segment: Segment, account: str, now_ms: int) -> list[dict[str, Any]]:
+        """Order limits of an account and what it has used of them."""
+        return [
+            limit.document(window.at(self._paced(now_ms))[account])
+            for limit, window in self._windows[segment]
+            if limit.type is LimitType.ORDERS
+        ]
 
     # --- state ---------------------------------------------------------------------------------------------
 

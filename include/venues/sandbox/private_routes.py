@@ -6,7 +6,8 @@ from aiohttp import web
 
 from include.venues.sandbox import account_routes, order_queries, order_routes
 from include.venues.sandbox.gateway import PrivateRoute
-from include.venues.sandbox.http import private
+from include.venues.sandbox.http import about_limits, private
+from include.venues.sandbox.messages import JsonObject
 
 GET: dict[str, PrivateRoute] = {
     "/fapi/v1/order": order_queries.get_order,
@@ -22,6 +23,7 @@ GET: dict[str, PrivateRoute] = {
     "/fapi/v1/adlQuantile": account_routes.adl_quantile,
     "/fapi/v1/apiTradingStatus": account_routes.trading_status,
     "/fapi/v1/commissionRate": account_routes.commission_rate,
+    "/fapi/v1/feeBurn": lambda exchange, account, params: {"feeBurn": False},
     "/fapi/v1/income": account_routes.income,
     "/fapi/v1/leverageBracket": account_routes.leverage_bracket,
     "/fapi/v1/multiAssetsMargin": lambda exchange, account, params: {"multiAssetsMargin": False},
@@ -58,8 +60,14 @@ DELETE: dict[str, PrivateRoute] = {
 
 def routes() -> list[web.RouteDef]:
     return [
+        web.get("/fapi/v1/rateLimit/order", about_limits(_without_counts)),
         *(web.get(path, private(route)) for path, route in GET.items()),
         *(web.post(path, private(route)) for path, route in POST.items()),
         *(web.put(path, private(route)) for path, route in PUT.items()),
         *(web.delete(path, private(route)) for path, route in DELETE.items()),
     ]
+
+
+def _without_counts(limits: list[JsonObject]) -> list[JsonObject]:
+    """USD-M names its order limits; what is used of them stands in the headers only."""
+    return [{name: value for name, value in limit.items() if name != "count"} for limit in limits]

@@ -39,7 +39,7 @@ from include.venues.sandbox.clock import Clock
 from include.venues.sandbox.exchange import Exchange
 from include.venues.sandbox.faults.injector import Injector
 from include.venues.sandbox.faults.market import COLUMNS, MarketFaults
-from include.venues.sandbox.faults.plan import FaultPlan
+from include.venues.sandbox.faults.plan import FaultPlan, check_names
 from include.venues.sandbox.gateway import Gateway
 from include.venues.sandbox.http import EXCHANGE, GATEWAY, endpoints, middleware, wall_ms
 from include.venues.sandbox.hub import Hub
@@ -120,9 +120,11 @@ def build_gateway(exchange: Exchange, plan: ReplayPlan) -> Gateway:
     """The way into an exchange that has not replayed anything yet: limits and faults as planned, state as kept.
 
     Raises:
+        ConfigurationError: the fault plan names what is not here.
         ConfigurationError, DataError: the state file is not one of this market and these accounts.
     """
     clock = plan.clock
+    check_names(plan.faults, exchange.by_id, exchange.accounts)
     # In lockstep and as fast as possible a client would be throttled for no reason of its own.
     is_paced = not clock.is_lockstep and math.isfinite(clock.speed)
     injector = Injector(plan.faults, lambda: exchange.event_time)
@@ -172,8 +174,6 @@ async def serve(exchange: Exchange, plan: ReplayPlan, stop: asyncio.Event, ready
     """
     clock = plan.clock
     app = build_app(exchange, plan)
-    if plan.state is not None:
-        snapshots.save(app[GATEWAY], plan.state)  # now, not after hours, is the time to find out that it can not be
     runner = ShapedRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
@@ -185,6 +185,8 @@ async def serve(exchange: Exchange, plan: ReplayPlan, stop: asyncio.Event, ready
             raise ConfigurationError(
                 f"port {plan.port} on {plan.host} {reason}; choose another with --port (0 for a free one) or --host"
             ) from None
+        if plan.state is not None:
+            snapshots.save(app[GATEWAY], plan.state)  # now, not after hours, is the time to find out that it can not be
         ready(f"http://{plan.host}:{runner.addresses[0][1]}")
         ticking = asyncio.create_task(clock.run(exchange))
         ticking.add_done_callback(lambda task: stop.set() if not task.cancelled() and task.exception() else None)

@@ -20,13 +20,11 @@ from include.venues.sandbox.exchange import Exchange
 from include.venues.sandbox.gateway import told
 from include.venues.sandbox.http import EXCHANGE, GATEWAY, answer, wall_ms
 from include.venues.sandbox.hub import SPOT, Connection
-from include.venues.sandbox.limits import Window
+from include.venues.sandbox.limits import MOST_MESSAGES_A_SEC, Window
 from include.venues.sandbox.weights import Segment
 
 INVALID_REQUEST = {"code": 2, "msg": "Invalid request: invalid stream"}
 MAX_STREAMS = 200
-MAX_MESSAGES_A_SEC = 1_000
-"""The exchange closes a connection at ten a second; a client that subscribes in a burst is let through here."""
 MAX_MESSAGE_BYTES = 1 << 20
 SPOT_PATH = "/streams/spot"
 
@@ -62,7 +60,9 @@ async def serve(request: web.Request) -> web.StreamResponse:
     if refusal is not None:
         return answer(told(refusal), refusal.status)
     prefix = SPOT if segment is Segment.SPOT or _is_spot(request) else ""
-    async with opened(request, combined=request.path.endswith("/stream"), account=account, prefix=prefix) as line:
+    most = request.app[GATEWAY].limiter.messages_a_sec(Segment.SPOT if prefix else Segment.USDM)
+    combined = request.path.endswith("/stream")
+    async with opened(request, combined=combined, account=account, prefix=prefix, messages_a_sec=most) as line:
         exchange.hub.subscribe(line.connection, [name for name in names if "@" in name or name.startswith("!")])
         async for text in line.texts():
             line.connection.put(orjson.dumps(_command(exchange, line.connection, text)))
@@ -72,9 +72,10 @@ async def serve(request: web.Request) -> web.StreamResponse:
 class Line:
     """One open websocket and its place in the hub."""
 
-    def __init__(self, socket: web.WebSocketResponse, connection: Connection) -> None:
+    def __init__(self, socket: web.WebSocketResponse, connection: Connection, messages_a_sec: int) -> None:
         self.socket = socket
         self.connection = connection
+        self._messages_a_sec = messages_a_sec
 
     async def texts(self) -> AsyncIterator[str]:
         """Text messages as they come; ends with the connection, or when the client sends too many a second."""
@@ -83,14 +84,21 @@ class Line:
             if message.type is WSMsgType.TEXT:
                 used = budget.at(wall_ms())
                 used["messages"] += 1
-                if used["messages"] > MAX_MESSAGES_A_SEC:
+                if used["messages"] > self._messages_a_sec:
                     await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many requests")
                     return
                 yield message.data
 
 
 @asynccontextmanager
-async def opened(request: web.Request, *, combined: bool, account: str | None, prefix: str = "") -> AsyncIterator[Line]:
+async def opened(
+    request: web.Request,
+    *,
+    combined: bool,
+    account: str | None,
+    prefix: str = "",
+    messages_a_sec: int = MOST_MESSAGES_A_SEC,
+) -> AsyncIterator[Line]:
     """Accept a websocket, give it a place in the hub and a writer, and take both away in the end."""
     # Compression costs more than it saves on loopback, and a client offers it rather than needs it.
     socket = web.WebSocketResponse(compress=False, heartbeat=None, max_msg_size=MAX_MESSAGE_BYTES)
@@ -106,7 +114,7 @@ async def opened(request: web.Request, *, combined: bool, account: str | None, p
     hub.add(connection)
     writer = asyncio.create_task(connection.write_forever())
     try:
-        yield Line(socket, connection)
+        yield Line(socket, connection, messages_a_sec)
     finally:
         request.app[SOCKETS].open.discard(socket)
         hub.remove(connection)

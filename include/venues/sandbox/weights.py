@@ -87,6 +87,10 @@ LIMITS: Mapping[Segment, tuple[Limit, ...]] = MappingProxyType(
 )
 
 
+MESSAGES_A_SEC: Mapping[Segment, int] = MappingProxyType({Segment.USDM: 10, Segment.SPOT: 5})
+"""Messages (subscriptions, pings) that a client may send on a connection of streams; more close it."""
+
+
 def listed(segment: Segment) -> list[dict[str, Any]]:
     """`rateLimits` of exchangeInfo."""
     return [limit.document() for limit in LIMITS[segment]]
@@ -145,7 +149,7 @@ _SPOT = {
     "GET /api/v3/ticker/bookTicker": Weight(2, every=4), "GET /api/v3/account": Weight(20),
     "GET /api/v3/account/commission": Weight(20), "GET /api/v3/order": Weight(4),
     "GET /api/v3/openOrders": Weight(6, every=80), "GET /api/v3/allOrders": Weight(20),
-    "GET /api/v3/myTrades": Weight(20),
+    "GET /api/v3/myTrades": Weight(20), "GET /api/v3/rateLimit/order": Weight(40),
     "POST /api/v3/order": Weight(1, orders=1), "POST /api/v3/order/cancelReplace": Weight(1, orders=1),
     "POST /api/v3/userDataStream": Weight(2), "PUT /api/v3/userDataStream": Weight(2),
     "DELETE /api/v3/userDataStream": Weight(2),

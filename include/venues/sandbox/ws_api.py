@@ -60,7 +60,7 @@ SPOT_METHODS: Mapping[str, str] = MappingProxyType(
         "order.cancelReplace": "POST /api/v3/order/cancelReplace",
         "openOrders.status": "GET /api/v3/openOrders", "openOrders.cancelAll": "DELETE /api/v3/openOrders",
         "allOrders": "GET /api/v3/allOrders", "myTrades": "GET /api/v3/myTrades",
-        "account.status": "GET /api/v3/account",
+        "account.status": "GET /api/v3/account", "account.rateLimits.orders": "GET /api/v3/rateLimit/order",
         "userDataStream.start": "POST /api/v3/userDataStream", "userDataStream.ping": "PUT /api/v3/userDataStream",
         "userDataStream.stop": "DELETE /api/v3/userDataStream",
     }

@@ -14,16 +14,18 @@ import pytest
 from pydantic import SecretStr
 
 from include.domain.bars import Bar
-from include.domain.enums import Side
+from include.domain.enums import MarginType, OrderStatus, Side
 from include.domain.errors import FatalError, RejectedError, RetryableError
 from include.domain.orders import OrderReport
 from include.venues.ccxt_venue import CcxtVenue
 from include.venues.dialect import Route
+from include.venues.matching.positions import Terms
 from include.venues.pacer import SandboxPacer
 from tests.adapters.memory_market import MINUTE
-from tests.integration.venues.sandbox import BOB, START, SYMBOLS, Running, connected, order, plan, running
+from tests.integration.venues.sandbox import ALICE, BOB, START, SYMBOLS, Running, connected, order, plan, running
 
 BTC, ETH = SYMBOLS
+FILLED = OrderStatus.FILLED
 
 
 @pytest.fixture
@@ -193,10 +195,45 @@ async def test_facts_are_asked_for_once(venue: CcxtVenue) -> None:
     assert asked == ["fapiPrivateGetCommissionRate"] * len(SYMBOLS)
 
 
+async def test_a_margin_setting_whose_answer_is_lost_can_be_tried_again(sandbox: Running, venue: CcxtVenue) -> None:
+    lost = {"kind": "TIMEOUT_AFTER_ACCEPT", "route": "POST /fapi/v1/*", "answer": "TELL", "times": 1}
+    await venue.session.post(f"{sandbox.url}/sandbox/v1/faults", json={"faults": [lost]})
+    with pytest.raises(RetryableError):
+        await venue.prepare({BTC: 3})
+    await venue.prepare({BTC: 3})
+    assert sandbox.exchange.accounts["alice"].margin.terms[BTC] == Terms(3, MarginType.ISOLATED)
+
+
+async def test_a_pacer_waits_for_its_own_account_on_its_own_side_and_for_nobody_else(sandbox: Running) -> None:
+    spot_of_alice = CcxtVenue(sandbox.url, ALICE.key, ALICE.secret, exchange="binance-spot")
+    spot_of_bob = CcxtVenue(sandbox.url, BOB.key, BOB.secret, exchange="binance-spot")
+    async with connected(sandbox) as alice, connected(sandbox, account=BOB) as bob:
+        venues = [alice, bob, spot_of_alice, spot_of_bob]
+        for venue in venues[2:]:
+            await venue.connect(SYMBOLS, MINUTE)
+        pacers = [SandboxPacer(venue) for venue in venues]
+        for pacer in pacers:
+            await pacer.advance()
+        for venue in venues:
+            await venue.submit(order("same-name", Side.BUY, "0.5"))
+        for pacer in pacers * 3:
+            await pacer.advance()
+        told = [[(r.status, r.client_order_id) for r in reports(venue) if r.status is FILLED] for venue in venues]
+        assert told == [[(FILLED, "same-name")]] * 4
+        for venue in venues[2:]:
+            await venue.close()
+
+
 async def test_what_is_used_of_the_limits_is_known_from_the_answers(venue: CcxtVenue) -> None:
     assert 0 < venue.governor.used["x-mbx-used-weight-1m"] < 1
     assert venue.clock_offset is not None
     assert abs(venue.clock_offset.offset) < timedelta(seconds=1)
+
+
+async def test_how_much_is_allowed_is_what_the_exchange_states_with_its_markets(venue: CcxtVenue) -> None:
+    venue.governor._used_of["x-mbx-order-count-10s"] = (1, 1)
+    await venue._link.client.load_markets(True)
+    assert venue.governor.limits["x-mbx-order-count-10s"] == (300, 10)
 
 
 @pytest.mark.parametrize("ahead", [5, -5])

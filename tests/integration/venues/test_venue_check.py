@@ -18,7 +18,7 @@ from include.venues.acceptance.check import check_account
 from include.venues.ccxt_venue import CcxtVenue
 from tests.adapters.memory_market import MINUTE
 from tests.adapters.relay import Fault, relay_to
-from tests.integration.venues.sandbox import ALICE, SYMBOLS, Running, order, running
+from tests.integration.venues.sandbox import ALICE, BOB, SYMBOLS, Running, order, running
 
 TAG = "alc-test-"
 
@@ -104,6 +104,12 @@ async def test_rights_that_cannot_be_read_are_unmeasured_where_there_is_real_mon
     async with running() as sandbox:
         found = await run(sandbox.url, venue=Silent(sandbox.url, ALICE.key, ALICE.secret), matters=matters)
         assert found["permissions: may trade, may not withdraw"][0] is verdict
+
+
+async def test_a_wrong_secret_is_refused_by_every_check_that_needs_it() -> None:
+    async with running() as sandbox:
+        found = await run(sandbox.url, venue=CcxtVenue(sandbox.url, ALICE.key, BOB.secret))
+        assert found["permissions: may trade, may not withdraw"][0] is Verdict.FAIL
 
 
 async def test_an_exchange_that_does_not_answer_is_unmeasured_and_wrong_keys_are_wrong() -> None:

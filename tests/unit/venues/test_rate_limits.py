@@ -114,3 +114,26 @@ async def test_time_held_back_is_counted() -> None:
 
 def test_every_exchange_says_how_it_tells_its_limits() -> None:
     assert all(dialect.limits.used or dialect.limits.remaining for dialect in DIALECTS.values())
+
+
+def test_what_the_exchange_states_of_its_limits_replaces_the_tables_figures() -> None:
+    limiter, _ = governor(DIALECTS["binance-usdm"].limits)
+    rows = [
+        {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 1_000},
+        {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": "50"},
+        {"rateLimitType": "ORDERS", "interval": "DAY", "intervalNum": 1, "limit": 200_000},
+        {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 61_000},
+    ]
+    limiter.note_stated({"rateLimits": rows})
+    assert limiter.limits == {
+        "x-mbx-used-weight-1m": (1_000, 60), "x-mbx-order-count-10s": (50, 10), "x-mbx-order-count-1m": (1_200, 60),
+    }  # fmt: skip
+    limiter.note(200, {"X-MBX-USED-WEIGHT-1M": "950"})
+    assert limiter.delay() > 0
+
+
+@pytest.mark.parametrize("answer", [{}, None, {"rateLimits": [{"rateLimitType": "ORDERS"}]}, {"rateLimits": 3}])
+def test_limits_that_cannot_be_read_leave_the_table_as_it_is(answer: object) -> None:
+    limiter, _ = governor(DIALECTS["binance-spot"].limits)
+    limiter.note_stated(answer)
+    assert limiter.limits == DIALECTS["binance-spot"].limits.used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -123,6 +124,24 @@ def read_plan(document: Any, where: str) -> FaultPlan:
             f"{'.'.join(map(str, problem['loc'])) or 'document'}: {problem['msg']}" for problem in error.errors()
         ]
         raise ConfigurationError(f"{where}: {'; '.join(problems)}") from None
+
+
+def check_names(plan: FaultPlan, symbols: Iterable[str], accounts: Iterable[str]) -> None:
+    """Hold a plan to the exchange that it is for: a fault of somebody else's symbol or account would never happen, and
+    nobody would notice.
+
+    Raises:
+        ConfigurationError: in one line, all that are not there.
+    """
+    known = {"symbol": sorted(symbols), "account": sorted(accounts)}
+    strangers = [
+        f"faults.{number}.{name}: {asked} is not here (known: {', '.join(there) or 'none'})"
+        for number, fault in enumerate(plan.faults)
+        for name, there in known.items()
+        if (asked := getattr(fault, name)) is not None and asked not in there
+    ]
+    if strangers:
+        raise ConfigurationError(f"fault plan: {'; '.join(strangers)}")
 
 
 def load_plan(path: Path) -> FaultPlan:

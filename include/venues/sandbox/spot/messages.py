@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 from include.domain.enums import Liquidity, OrderType, Side, TimeInForce
@@ -84,7 +85,7 @@ def acceptance_json(account: SpotAccount, order: Resting, market_id: str, detail
         told["fills"] = [
             {"price": eight(t.price), "qty": eight(t.quantity), "commission": eight(t.fee),
              "commissionAsset": commission_asset(instrument, t.side), "tradeId": t.id}
-            for t in account.trades if t.order_id == order.id
+            for t in reversed([*takewhile(lambda t: t.order_id == order.id, reversed(account.trades))])
         ]  # fmt: skip
     return told
 

@@ -15,7 +15,7 @@ from include.venues.matching.orders import PRICED, TRIGGERED
 from include.venues.sandbox import errors
 from include.venues.sandbox.errors import ApiError, Denial
 from include.venues.sandbox.exchange import Exchange
-from include.venues.sandbox.http import Params, decimal, flag, integer, page, private
+from include.venues.sandbox.http import Params, about_limits, decimal, flag, integer, page, private
 from include.venues.sandbox.messages import JsonObject
 from include.venues.sandbox.spot import filters, messages
 from include.venues.sandbox.tape import Tape
@@ -43,6 +43,7 @@ def routes() -> list[web.RouteDef]:
     }
     delete = {"/api/v3/order": cancel_order, "/api/v3/openOrders": cancel_all_orders}
     return [
+        web.get("/api/v3/rateLimit/order", about_limits(lambda limits: limits)),
         *(web.get(path, private(route)) for path, route in get.items()),
         *(web.post(path, private(route)) for path, route in post.items()),
         *(web.delete(path, private(route)) for path, route in delete.items()),
@@ -89,7 +90,7 @@ def read_request(exchange: Exchange, name: str, tape: Tape, params: Params) -> t
     filters.check_quantity(tape.instrument, kind, quantity)
     price = decimal(params, "price") if kind in PRICED else None
     stop = decimal(params, "stopPrice") if kind in TRIGGERED else None
-    client_id = params.get("newClientOrderId") or f"auto-{len(exchange.spot.accounts[name].orders) + 1}"
+    client_id = params.get("newClientOrderId") or f"auto-{exchange.spot.accounts[name].last_id + 1}"
     if not CLIENT_ID.fullmatch(client_id):
         raise ApiError(errors.illegal("newClientOrderId", f"^{CLIENT_ID.pattern}$"))
     return Request(client_id, symbol, Side(side), kind, quantity, price, stop, time_in_force=force), amount

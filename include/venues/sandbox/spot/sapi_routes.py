@@ -26,22 +26,32 @@ def routes() -> list[web.RouteDef]:
         "/sapi/v1/capital/config/getall": currencies,
         "/sapi/v1/account/apiRestrictions": restrictions,
         "/sapi/v1/asset/tradeFee": trade_fees,
-        "/sapi/v1/margin/allPairs": lambda exchange, name, params: [],
-        "/sapi/v1/margin/isolated/allPairs": lambda exchange, name, params: [],
+        "/sapi/v1/margin/allPairs": nothing,
+        "/sapi/v1/margin/isolated/allPairs": nothing,
+        "/sapi/v1/capital/deposit/hisrec": nothing,
+        "/sapi/v1/capital/withdraw/history": nothing,
+        "/sapi/v1/account/status": lambda exchange, name, params: {"data": "Normal"},
     }
     return [
         *(web.get(path, private(route)) for path, route in get.items()),
+        # In maintenance this is refused like everything else.
+        web.get("/sapi/v1/system/status", public(lambda exchange, params: {"status": 0, "msg": "normal"})),
         web.get("/dapi/v1/exchangeInfo", public(no_coin_margined_markets)),
         web.post("/sandbox/v1/spot/transfer", transfer),
     ]
 
 
+def nothing(exchange: Exchange, name: str, params: Params) -> list[JsonObject]:
+    """A list that is always empty here."""
+    return []
+
+
 def currencies(exchange: Exchange, name: str, params: Params) -> list[JsonObject]:
     """Every currency of the account; nothing can be deposited or withdrawn, so none has a network."""
-    nothing = dict.fromkeys(("freeze", "withdrawing", "ipoing", "ipoable", "storage"), "0")
+    none_of = dict.fromkeys(("freeze", "withdrawing", "ipoing", "ipoable", "storage"), "0")
     return [
         {"coin": asset, "depositAllEnable": False, "withdrawAllEnable": False, "name": asset,
-         "free": eight(held.free), "locked": eight(held.locked), **nothing, "isLegalMoney": False, "trading": True,
+         "free": eight(held.free), "locked": eight(held.locked), **none_of, "isLegalMoney": False, "trading": True,
          "networkList": []}
         for asset, held in exchange.spot.accounts[name].balances().items()
     ]  # fmt: skip
