@@ -300,9 +300,15 @@ def liquidation_ticks(sign: int, entry: int, s: Scale) -> int:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
+def bankruptcy_ticks(sign: int, entry: int, s: Scale) -> int:
+    """`fill_rule.bankruptcy_price` of a position with a rounded average entry price, in ticks."""
+    if sign > 0:
+        return -(-entry * s.ruined_long_num // s.ruined_den)
+    return entry * s.ruined_short_num // s.ruined_den
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def liquidated_at(sign: int, entry: int, reference: int, low: int, high: int, s: Scale) -> int:
     """`fill_rule.liquidation_price` in ticks."""
-    price = worsened(reference, -sign, low, high, s)
-    if sign > 0:
-        return int(max(price, -(-entry * s.ruined_long_num // s.ruined_den)))
-    return int(min(price, entry * s.ruined_short_num // s.ruined_den))
+    price, bankruptcy = worsened(reference, -sign, low, high, s), bankruptcy_ticks(sign, entry, s)
+    return int(max(price, bankruptcy) if sign > 0 else min(price, bankruptcy))

@@ -11,13 +11,14 @@ can.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import NamedTuple
 
 import numpy as np
 
-from include.backtesting.exact import PARTS, nearest_steps, rate_steps, scale_of, too_fine
+from include.backtesting.exact import PARTS, Scale, nearest_steps, rate_steps, scale_of, too_fine
 from include.backtesting.fills import PURPOSES, ByteArray, Fills
 from include.backtesting.kernel_events import play_events
-from include.backtesting.kernel_steps import Columns, Funding, columns_of
+from include.backtesting.kernel_steps import Columns, Funding, Played, columns_of
 from include.backtesting.kernel_tracked import play_tracked
 from include.domain.bars import Bars, Signals
 from include.domain.errors import DataError
@@ -27,6 +28,15 @@ from include.domain.instruments import Instrument
 __all__ = ["PURPOSES", "ByteArray", "Fills", "nearest_steps", "simulate"]
 
 FUNDING_COLUMN = "funding_rate"
+
+
+class Play(NamedTuple):
+    """One symbol made ready for the loops; `is_tracked` says which of the two it needs."""
+
+    columns: Columns
+    funding: Funding
+    scale: Scale
+    is_tracked: bool
 
 
 def simulate(bars: Bars, signals: Signals, instrument: Instrument, allocation: Decimal) -> Fills:
@@ -42,6 +52,14 @@ def simulate(bars: Bars, signals: Signals, instrument: Instrument, allocation: D
         DataError: a volume or a funding rate that is needed is not a number.
         ConfigurationError: prices or steps too fine for exact 64-bit arithmetic; never rounded silently.
     """
+    play = prepare(bars, signals, instrument, allocation)
+    asked = play.columns, bars.timeframe.ms, play.funding, play.scale
+    played = play_tracked(*asked) if play.is_tracked else play_events(*asked, 0, len(bars))
+    return fills_of(played, play, bars, instrument)
+
+
+def prepare(bars: Bars, signals: Signals, instrument: Instrument, allocation: Decimal) -> Play:
+    """What the loops need; arguments and errors of `simulate`."""
     if len(bars) != len(signals):
         raise ValueError(f"{bars.symbol}: {len(signals)} signals for {len(bars)} bars")
     lowest, highest = (float(bars.low.min()), float(bars.high.max())) if len(bars) else (1.0, 1.0)
@@ -54,10 +72,19 @@ def simulate(bars: Bars, signals: Signals, instrument: Instrument, allocation: D
         bars.open, bars.high, bars.low, bars.close, bars.volume, signals.target, signals.weight, signals.stop,
         signals.take_profit, bars.open_time, trailing, hold, add,
     )  # fmt: skip
-    tracked = instrument.participation is not None or len(trailing) or len(add)
-    fills, paid, exact = (play_tracked if tracked else play_events)(columns, bars.timeframe.ms, funding, scale)
+    return Play(columns, funding, scale, bool(instrument.participation is not None or len(trailing) or len(add)))
+
+
+def fills_of(played: Played, play: Play, bars: Bars, instrument: Instrument) -> Fills:
+    """What a loop gave, in quote currency.
+
+    Raises:
+        ConfigurationError: a sum did not fit 64 bits.
+    """
+    fills, paid, exact = played
     if not exact:
-        raise too_fine(instrument, highest)
+        raise too_fine(instrument, float(bars.high.max()))
+    scale = play.scale
     side, lots, price, quantity, fee, purpose = columns_of(fills, scale)
     return Fills(
         instrument, fills[:, 0].copy(), bars.open_time[fills[:, 0]], side, lots, quantity, price, fee, purpose,

@@ -179,11 +179,12 @@ def _next_event(low: FloatArray, high: FloatArray, target: FloatArray, held: _He
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def play_events(c: Columns, bar_ms: int, funding: Funding, s: Scale) -> Played:
-    """Jump from event to event."""
-    n = c.open.shape[0]
-    rows, paid = np.empty((1024, 5), dtype=np.int64), np.empty((funding.rate.shape[0], 3), dtype=np.int64)
-    payments, due, t = 0, 0, 0
+def play_events(c: Columns, bar_ms: int, funding: Funding, s: Scale, first: int, n: int) -> Played:
+    """Jump from event to event, over the rows from `first` on and before `n` as if there were no others."""
+    payments, t = 0, first
+    due = np.searchsorted(funding.row, first)
+    rows = np.empty((min(1024, 16 + n - first), 5), dtype=np.int64)
+    paid = np.empty((np.searchsorted(funding.row, n) - due, 3), dtype=np.int64)
     flat = _Held(0, 0, 0, 0, 0, -np.inf, np.inf, n)
     held, asked, book = flat, _Asked(-1, 0, 0, np.nan, np.nan, np.nan), _Book(0, 0, 0, False)
     while t < n:

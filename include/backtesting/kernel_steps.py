@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from include.backtesting.exact import PARTS, Scale, liquidation_ticks, ticks_of
+from include.backtesting.exact import PARTS, Scale, bankruptcy_ticks, half_even, liquidation_ticks, ticks_of
 from include.backtesting.fills import LIQUIDATION, TAKE_PROFIT, ByteArray
 from include.domain.bars import FloatArray, IntArray
 
@@ -76,11 +76,20 @@ def columns_of(
     n = rows.shape[0]
     side, purpose, lots = np.empty(n, np.int8), np.empty(n, np.int8), np.empty(n, np.int64)
     price, quantity, fee = np.empty(n), np.empty(n), np.empty(n)
+    position, entered, value = 0, 0, 0
     for i in range(n):
         side[i], lots[i], purpose[i] = rows[i, 1], rows[i, 2], rows[i, 4]
         price[i] = rows[i, 3] * s.tick_num / s.tick_den
         quantity[i] = rows[i, 2] * s.lot_num / s.lot_den
         fee[i] = quantity[i] * price[i] * (fee_rate(rows[i, 4], s) / PARTS)
+        if rows[i, 4] == LIQUIDATION:  # at most what is left of the margin
+            bankruptcy = bankruptcy_ticks(-rows[i, 1], half_even(value, entered), s)
+            fee[i] = min(fee[i], quantity[i] * (abs(rows[i, 3] - bankruptcy) * s.tick_num / s.tick_den))
+        if position == 0:
+            entered, value = 0, 0
+        if position * rows[i, 1] >= 0:
+            entered, value = entered + rows[i, 2], value + rows[i, 2] * rows[i, 3]
+        position += rows[i, 1] * rows[i, 2]
     return side, lots, price, quantity, fee, purpose
 
 

@@ -85,7 +85,8 @@ def reference_symbol(
     maker, taker = fills.instrument.maker_fee_rate, fills.instrument.taker_fee_rate
     liquidated = fills.purpose == LIQUIDATION
     rate[row_of_fill] = np.where(fills.maker, float(maker), float(taker))
-    rate[row_of_fill[liquidated]] = float(taker + fills.instrument.liquidation_fee_rate)
+    # A liquidation's fee is cut to what is left of the margin, which is a matter of the rule and not of the books.
+    rate[row_of_fill[liquidated]] = (fills.fee / (fills.quantity * fills.price))[liquidated]
     cash = _CUSHION * (capital + _most_cash_out(fills))
     portfolio = vbt.Portfolio.from_orders(
         pd.Series(close[bar_of_row], index=index), size=size, price=price, fees=np.nan_to_num(rate),

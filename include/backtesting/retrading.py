@@ -6,7 +6,7 @@ trades only, so they take those straight from the fills: the same floats in a fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -16,9 +16,10 @@ from include.backtesting.equity import profit_at
 from include.backtesting.kernel import Fills, simulate
 from include.backtesting.metrics import returns_of
 from include.backtesting.portfolio import Market
+from include.backtesting.rerun import Rerun
 from include.backtesting.run import Decisions, decide, refuse_impossible
 from include.backtesting.trades import closed_trades
-from include.domain.bars import FloatArray, IntArray
+from include.domain.bars import Bars, FloatArray
 from include.domain.errors import DataError
 from include.domain.fill_rule import symbol_allocation
 from include.domain.instruments import Instrument
@@ -64,15 +65,16 @@ class Retrading:
             raise DataError("a market without symbols cannot be traded")
         self._market, self._capital = market, float(capital)
         self._allocation = symbol_allocation(capital, len(market.histories))
-        times: list[IntArray] = []
+        self._bars: list[Bars] = []
         for history in market.histories:
             refuse_impossible(history)
-            traded = history.open_time[np.searchsorted(history.open_time, to_ms(market.start)) :]
+            traded = history.window(int(np.searchsorted(history.open_time, to_ms(market.start))), len(history))
             if not len(traded):
                 raise DataError(f"{history.symbol}: no bars from {market.start.isoformat()} on")
-            times.append(traded)
+            self._bars.append(traded)
+        times = [traded.open_time for traded in self._bars]
         first, last = min(int(t[0]) for t in times), max(int(t[-1]) for t in times)
-        self.day_ms: IntArray = np.arange(first // DAY_MS, last // DAY_MS + 1) * DAY_MS
+        self.day_ms = np.arange(first // DAY_MS, last // DAY_MS + 1) * DAY_MS
         self._day_ends = [np.searchsorted(traded, self.day_ms + DAY_MS) - 1 for traded in times]
 
     def decide(self, strategy: Strategy) -> Iterator[Decisions]:
@@ -84,25 +86,34 @@ class Retrading:
         for history in self._market.histories:
             yield decide(strategy, history, self._market.start)
 
-    def trade(
-        self,
-        decisions: Iterable[Decisions],
-        instruments: Sequence[Instrument] = (),
-        change: Callable[[Fills], Fills] | None = None,
-    ) -> Outcome:
+    def trade(self, decisions: Iterable[Decisions], instruments: Sequence[Instrument] = ()) -> Outcome:
         """Trade decisions of every symbol from flat by the fill rule, exactly as `run_portfolio`.
 
         Args:
             instruments: instead of the market's own, for example at other costs.
-            change: applied to each symbol's fills, in the order of the market, before they are valued.
         """
+        pairs = zip(decisions, instruments or self._market.instruments, strict=True)
+        return self.value(simulate(made.bars, made.wanted, one, self._allocation) for made, one in pairs)
+
+    def reruns(self, decisions: Iterable[Decisions]) -> tuple[Rerun, ...]:
+        """Every symbol's own run, made ready for runs that differ from it in a few decisions."""
+        pairs = zip(decisions, self._market.instruments, strict=True)
+        return tuple(Rerun(made.bars, made.wanted, one, self._allocation) for made, one in pairs)
+
+    def value(self, fills: Iterable[Fills]) -> Outcome:
+        """What the fills of every symbol gave, in the order of the market."""
+        return self.joined(self.part(i, found) for i, found in enumerate(fills))
+
+    def part(self, symbol: int, fills: Fills) -> Outcome:
+        """What the fills of one symbol gave, by its place in the market, with the capital of all."""
+        profit = profit_at(self._bars[symbol], fills, self._day_ends[symbol])
+        return Outcome(self._capital, profit, closed_trades(fills))
+
+    def joined(self, parts: Iterable[Outcome]) -> Outcome:
+        """The sum over the symbols, in the order of the market."""
         profit: FloatArray = np.zeros(len(self.day_ms))
         trades = 0
-        for made, instrument, ends in zip(
-            decisions, instruments or self._market.instruments, self._day_ends, strict=True
-        ):
-            fills = simulate(made.bars, made.wanted, instrument, self._allocation)
-            fills = fills if change is None else change(fills)
-            profit += profit_at(made.bars, fills, ends)
-            trades += closed_trades(fills)
+        for part in parts:
+            profit += part.profit
+            trades += part.trades
         return Outcome(self._capital, profit, trades)

@@ -16,7 +16,7 @@ from include.backtesting.retrading import Outcome, Retrading
 from include.domain.bars import Bars, FloatArray, IntArray
 from include.domain.errors import ConfigurationError
 from include.ports import Progress, no_progress
-from include.strategies.protocol import Strategy, load_strategy
+from include.strategies.protocol import SignalRangeError, Strategy, StrategyError, load_strategy
 from include.strategies.rolling import SharedStatistics, share_statistics
 
 WORKERS = 2
@@ -52,7 +52,8 @@ class Sweep:
 
     Attributes:
         day_ms: midnight that begins each day, shape (days,), epoch milliseconds UTC.
-        refused: reasons of the points that the strategy does not accept (a parameter out of its range).
+        refused: reasons of the points that the strategy does not accept (a parameter out of its range) or that make its
+            signals leave theirs (a weight above 1), in the order of the points.
     """
 
     day_ms: IntArray
@@ -79,34 +80,40 @@ def run_sweep(
         market: with enough bars before its start for the largest warm-up; a point that needs more decides later.
 
     Raises:
-        StrategyError, DataError: a point that the strategy accepts, but then breaks on.
-        ConfigurationError: the strategy accepts none of the points.
+        StrategyError, DataError: a point that the strategy accepts, but then breaks on; bars that cannot be used.
+        ConfigurationError: the strategy can be traded with none of the points.
     """
     built: list[tuple[int, Mapping[str, Any], Strategy]] = []
-    refused: list[str] = []
+    refused: dict[int, str] = {}
     for index, params in enumerate(points):
         try:
             built.append((index, params, load_strategy(strategy, params)))
         except ConfigurationError as error:
-            refused.append(str(error))
-    if not built:
-        raise ConfigurationError(
-            f"strategy {strategy}: none of {len(points)} parameter points is accepted: {refused[0]}"
-        )
-
+            refused[index] = str(error)
     retrading = Retrading(market, capital)
     shared = SharedStatistics((column for bars in market.histories for column in _prices(bars)), MOST_SHARED_BYTES)
 
-    def trade(item: tuple[int, Mapping[str, Any], Strategy]) -> Trial:
+    def trade(item: tuple[int, Mapping[str, Any], Strategy]) -> Trial | None:
         index, params, built_strategy = item
-        return _trial(index, params, retrading.trade(retrading.decide(built_strategy)))
+        try:
+            return _trial(index, params, retrading.trade(retrading.decide(built_strategy)))
+        except SignalRangeError as error:
+            refused[index] = f"{error} with {dict(params)}"
+            return None
+        except StrategyError as error:
+            raise StrategyError(f"{error} with {dict(params)}") from error
 
     trials: list[Trial] = []
     with ThreadPoolExecutor(WORKERS, initializer=share_statistics, initargs=(shared,)) as pool:
-        for trial in pool.map(trade, built):
-            trials.append(trial)
-            progress(len(trials) / len(built), f"parameter point {len(trials)} of {len(built)}")
-    return Sweep(retrading.day_ms, tuple(trials), tuple(refused))
+        for done, trial in enumerate(pool.map(trade, built), start=1):
+            trials += [trial] if trial is not None else []
+            progress(done / len(built), f"parameter point {done} of {len(built)}")
+    reasons = tuple(refused[index] for index in sorted(refused))
+    if not trials:
+        raise ConfigurationError(
+            f"strategy {strategy}: none of {len(points)} parameter points is accepted: {reasons[0]}"
+        )
+    return Sweep(retrading.day_ms, tuple(trials), reasons)
 
 
 def _trial(index: int, params: Mapping[str, Any], outcome: Outcome) -> Trial:

@@ -57,8 +57,9 @@ def reasons(item: Evidence) -> list[str]:
     """Why a stage does not pass, one line each; empty when it passes or is not demanded."""
     if not item.is_demanded:
         return []
-    error = [str(item.details["error"])] if item.details.get("error") else []
-    return error + [r.reason for r in item.results if r.verdict is not Verdict.PASS]
+    if item.details.get("error"):
+        return [str(item.details["error"])]  # that nothing could be measured then goes without saying
+    return [r.reason for r in item.results if r.verdict is not Verdict.PASS]
 
 
 def unmeasured(evidence: Sequence[Evidence], profile: Profile) -> list[Stage]:

@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 
 from include.domain.bars import Bars, FloatArray, Signals
 from include.domain.errors import AirlockError, ConfigurationError
+from include.domain.times import from_ms, iso
 
 
 class StrategyError(AirlockError):
     """A strategy broke or gave signals that mean nothing; nothing it asked for may be traded."""
+
+
+class SignalRangeError(StrategyError):
+    """Numbers out of their range: with such parameters the strategy cannot be traded."""
 
 
 @runtime_checkable
@@ -65,8 +70,9 @@ def checked_signals(strategy: Strategy, bars: Bars) -> Signals:
 
     Raises:
         StrategyError: the strategy raised, wrote to the bars (they are read-only meanwhile), or returned something else
-            than one row of numbers for each bar with targets in {+1, 0, -1, NaN} and, where it asks for an entry, a
-            weight in (0, 1] and levels above zero or NaN; and `trailing`, `hold` and `add`, where it uses them, as
+            than one row of numbers for each bar.
+        SignalRangeError: targets are not all in {+1, 0, -1, NaN}, or an entry is asked for with a weight outside
+            (0, 1], a level that is neither above zero nor NaN, or a `trailing`, `hold` or `add` that is not as
             `domain.bars.Signals` says.
     """
     name = type(strategy).__name__
@@ -83,8 +89,11 @@ def checked_signals(strategy: Strategy, bars: Bars) -> Signals:
     obeyable = _obeyable(signals.target, signals.weight, signals.stop, signals.take_profit)
     more = signals.trailing is not None or signals.hold is not None or signals.add is not None
     if (more or not obeyable) and (broken := first_broken_row(signals)):
-        row, what = broken
-        raise StrategyError(f"{name} on {bars.symbol}: {what} at row {row} (open time {bars.open_time[row]} ms)")
+        row, column, what = broken
+        found = f"{column}={getattr(signals, column)[row]:g}"
+        raise SignalRangeError(
+            f"{name} on {bars.symbol}: {what} at row {row} ({found}, bar of {iso(from_ms(int(bars.open_time[row])))})"
+        )
     return signals
 
 
@@ -138,21 +147,21 @@ def _obeyable(target: FloatArray, weight: FloatArray, stop: FloatArray, take_pro
     return broken == 0
 
 
-def first_broken_row(signals: Signals) -> tuple[int, str] | None:
-    """The first row that breaks the first broken rule, and the rule in words; None where all can be obeyed."""
+def first_broken_row(signals: Signals) -> tuple[int, str, str] | None:
+    """First row that breaks the first broken rule, its column, and the rule in words; None where all can be obeyed."""
     target, weight = signals.target, signals.weight
     entering = np.abs(target) == 1
     rules = {
-        "target is not +1, 0, -1 or NaN": ~(entering | (target == 0) | np.isnan(target)),
-        "weight of an entry is not above 0 and at most 1": entering & ~((weight > 0) & (weight <= 1)),
-        "stop of an entry is not a price": entering & ~_price_or_none(signals.stop),
-        "take_profit of an entry is not a price": entering & ~_price_or_none(signals.take_profit),
+        ("target", "is not +1, 0, -1 or NaN"): ~(entering | (target == 0) | np.isnan(target)),
+        ("weight", "of an entry is not above 0 and at most 1"): entering & ~((weight > 0) & (weight <= 1)),
+        ("stop", "of an entry is not a price"): entering & ~_price_or_none(signals.stop),
+        ("take_profit", "of an entry is not a price"): entering & ~_price_or_none(signals.take_profit),
     }
-    for what, column, obeyable in _optional_rules(signals):
-        rules[what] = entering & ~(np.isnan(column) | obeyable)
-    for what, rows in rules.items():
+    for name, what, column, obeyable in _optional_rules(signals):
+        rules[name, what] = entering & ~(np.isnan(column) | obeyable)
+    for (name, what), rows in rules.items():
         if rows.any():
-            return int(np.argmax(rows)), what
+            return int(np.argmax(rows)), name, f"{name} {what}"
     return None
 
 
@@ -161,11 +170,12 @@ def _price_or_none(level: FloatArray) -> NDArray[np.bool_]:
     return found
 
 
-def _optional_rules(signals: Signals) -> Iterator[tuple[str, FloatArray, NDArray[np.bool_]]]:
-    """Rule in words, column and rows that obey it, of each optional column that the strategy uses."""
+def _optional_rules(signals: Signals) -> Iterator[tuple[str, str, FloatArray, NDArray[np.bool_]]]:
+    """Name, rule in words, values and rows that obey it, of each optional column that the strategy uses."""
     if (distance := signals.trailing) is not None:
-        yield "trailing is not from 0.001 to 0.1", distance, (distance >= 0.001) & (distance <= 0.1)
+        yield "trailing", "is not from 0.001 to 0.1", distance, (distance >= 0.001) & (distance <= 0.1)
     if (bars := signals.hold) is not None:
-        yield "hold is not a whole number of at least 1", bars, (bars >= 1) & (bars == np.floor(bars)) & (bars < np.inf)
+        whole = (bars >= 1) & (bars == np.floor(bars)) & (bars < np.inf)
+        yield "hold", "is not a whole number of at least 1", bars, whole
     if (share := signals.add) is not None:
-        yield "add is not above 0 and at most 1", share, (share > 0) & (share <= 1)
+        yield "add", "is not above 0 and at most 1", share, (share > 0) & (share <= 1)

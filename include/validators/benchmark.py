@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -71,8 +71,11 @@ class BenchmarkStudy:
 
 
 def compare_with_holding(market: Market, capital: Decimal, own: PortfolioRun) -> BenchmarkStudy:
-    """Hold every symbol of the market from its first bar to its last with an equal share of the capital."""
-    held = run_portfolio(BuyAndHold(), market, capital)
+    """Hold every symbol of the market from its first bar to its last with an equal share of the capital.
+
+    Without leverage, whatever the candidate's: held with borrowed money it would be liquidated and easily beaten.
+    """
+    held = run_portfolio(BuyAndHold(), market.with_instruments(lambda one: replace(one, leverage=1)), capital)
     returns, mine = daily_returns(held.daily, float(capital)), own.returns
     beta, alpha, correlation = regress_returns(mine, returns) if len(mine) == len(returns) else (None, None, None)
     excess = sharpe_ratio(mine - returns) if len(mine) == len(returns) else None

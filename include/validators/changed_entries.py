@@ -111,3 +111,16 @@ def _apply(
             moved[made] = end, row
             made += 1
     return moved[:made]
+
+
+def restore_entries(copy: FloatArray, column: FloatArray, entries: Entries, delays: IntArray) -> None:
+    """Make a column that `change_entries` may have changed equal to the one it was copied from again."""
+    _restore(copy, column, entries.decided, entries.until, delays)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _restore(copy: FloatArray, column: FloatArray, decided: IntArray, until: IntArray, delays: IntArray) -> None:
+    for i in range(decided.shape[0]):
+        if delays[i] != 0:
+            row, end = decided[i], max(until[i], decided[i] + delays[i]) + 1
+            copy[row:end] = column[row:end]

@@ -7,7 +7,7 @@ changed decisions by the fill rule. What is drawn, and why so: `docs/statistics.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,7 +19,6 @@ from include.backtesting.kernel import PURPOSES, Fills
 from include.backtesting.metrics import sharpe_ratio
 from include.backtesting.portfolio import Market
 from include.backtesting.retrading import Outcome, Retrading
-from include.backtesting.run import Decisions
 from include.domain.bars import FloatArray, IntArray
 from include.domain.enums import OrderPurpose
 from include.domain.instruments import Instrument
@@ -27,7 +26,7 @@ from include.domain.reason_codes import SampleCode
 from include.ports import Progress, no_progress
 from include.qualification.criterion import Measurement
 from include.strategies.protocol import Strategy
-from include.validators.changed_entries import MISSED, Entries, change_entries, entries_of
+from include.validators.changed_entries import MISSED, Entries, change_entries, entries_of, restore_entries
 from include.validators.distributions import Distribution, Fan, distribution, fan, fan_marks, percentile, share
 from include.validators.samples import Unanswered
 
@@ -138,11 +137,7 @@ def disturb_execution(
     runs = min(runs, max(MIN_RUNS, MOST_BARS // bench.bars))
     jobs = [(EVERYTHING, run) for run in range(runs)]
     jobs += [(noise, run) for noise in ALONE.values() for run in range(RUNS_ALONE)]
-    outcomes: list[Outcome] = []
-    with ThreadPoolExecutor(WORKERS) as pool:
-        for outcome in pool.map(lambda job: bench.run(job[0], (seed, job[1])), jobs):
-            outcomes.append(outcome)
-            progress(len(outcomes) / len(jobs), f"execution, run {len(outcomes)} of {len(jobs)}")
+    outcomes = bench.run(jobs, seed, progress)
     alone = tuple(
         _alone(name, outcomes[runs + i * RUNS_ALONE : runs + (i + 1) * RUNS_ALONE]) for i, name in enumerate(ALONE)
     )
@@ -156,42 +151,49 @@ class _Bench:
         self._retrading = Retrading(market, capital)
         self._decisions = tuple(self._retrading.decide(strategy))
         self._instruments = market.instruments
-        fills: list[Fills] = []
-
-        def keep(found: Fills) -> Fills:
-            fills.append(found)
-            return found
-
-        self.own = self._retrading.trade(self._decisions, change=keep)
-        self._entries = [entries_of(found, len(made.bars)) for found, made in zip(fills, self._decisions, strict=True)]
-        self._longest = max(len(made.bars) for made in self._decisions)
+        self._reruns = self._retrading.reruns(self._decisions)
+        self.own = self._retrading.value(rerun.fills for rerun in self._reruns)
+        self._entries = [
+            entries_of(rerun.fills, len(made.bars)) for rerun, made in zip(self._reruns, self._decisions, strict=True)
+        ]
         self._rooms = threading.local()
         self.bars = sum(len(made.bars) for made in self._decisions)
 
-    def run(self, noise: Noise, seed: Sequence[int]) -> Outcome:
-        """One run; the same seed draws the same."""
-        random = np.random.default_rng(tuple(seed))
-        instruments = iter(self._instruments)
+    def run(self, jobs: Sequence[tuple[Noise, int]], seed: int, progress: Progress) -> list[Outcome]:
+        """One run for each (noise, number); the same number draws the same. Symbol by symbol, to keep few columns."""
+        randoms = [np.random.default_rng((seed, number)) for _, number in jobs]
+        parts: list[list[Outcome]] = [[] for _ in jobs]
+        symbols = len(self._reruns)
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for symbol in range(symbols):
+                tasks = [(symbol, noise, random) for (noise, _), random in zip(jobs, randoms, strict=True)]
+                for i, part in enumerate(pool.map(lambda task: self._part(*task), tasks)):
+                    parts[i].append(part)
+                    done = symbol * len(jobs) + i + 1
+                    what = f"execution, symbol {symbol + 1} of {symbols}, run {i + 1} of {len(jobs)}"
+                    progress(done / (symbols * len(jobs)), what)
+        return [self._retrading.joined(found) for found in parts]
 
-        def slip(fills: Fills) -> Fills:
-            return slipped(fills, random, noise.mean_slippage(next(instruments)))
-
-        changed = self._changed(noise, random) if noise.missed or noise.late else self._decisions
-        return self._retrading.trade(changed, change=slip if noise.slippage else None)
-
-    def _changed(self, noise: Noise, random: np.random.Generator) -> Iterator[Decisions]:
-        for made, entries in zip(self._decisions, self._entries, strict=True):
+    def _part(self, symbol: int, noise: Noise, random: np.random.Generator) -> Outcome:
+        rerun, fills = self._reruns[symbol], self._reruns[symbol].fills
+        if noise.missed or noise.late:
+            entries = self._entries[symbol]
             delays = draw_delays(entries, noise, random)
-            yield replace(made, wanted=change_entries(made.wanted, entries, delays, self._room))
+            changed = change_entries(self._decisions[symbol].wanted, entries, delays, self._room)
+            fills = rerun.again(changed, entries.decided[delays != 0])
+            for name, (column, copy) in vars(self._rooms).items():
+                if column is getattr(self._decisions[symbol].wanted, name):  # not one of the symbol before
+                    restore_entries(copy, column, entries, delays)
+        if noise.slippage:
+            fills = slipped(fills, random, noise.mean_slippage(self._instruments[symbol]))
+        return self._retrading.part(symbol, fills)
 
     def _room(self, name: str, column: FloatArray) -> FloatArray:
-        """A copy where this thread's last copy of the name was: fresh memory would cost more than the trading."""
-        room = getattr(self._rooms, name, None)
-        if room is None:
-            room = np.empty(self._longest)
-            setattr(self._rooms, name, room)
-        copy: FloatArray = room[: len(column)]
-        copy[:] = column
+        """This thread's copy of a column, made once a symbol: to copy it each time would cost more than the trading."""
+        kept, copy = getattr(self._rooms, name, (None, column))
+        if kept is not column:
+            copy = column.copy()
+            setattr(self._rooms, name, (column, copy))
         return copy
 
 

@@ -16,7 +16,7 @@ from include.domain.errors import ConfigurationError
 from include.domain.times import DAY_MS
 from include.ports import MarketData, Progress, no_progress
 from include.qualification.candidate import Candidate
-from include.strategies.protocol import Strategy, load_strategy
+from include.strategies.protocol import Strategy, StrategyError, load_strategy
 from include.validators.neighbourhood import Point, axes, plane
 from include.validators.sensitivity import measure_sensitivity, most_influential
 
@@ -82,6 +82,8 @@ class Study:
         params = self.candidate.params
         along = axes(params)
         first = self._sweep(along, 0.0, 0.6)
+        if first.trials[0].index != 0:
+            raise StrategyError(first.refused[0])  # the candidate's own point: a reason, not one neighbour less
         found = measure_sensitivity(along, {trial.index: trial for trial in first.trials})
         names = most_influential(found.influence)
         known = {tuple(sorted(p.params.items())) for p in along}

@@ -16,11 +16,13 @@ from typer.testing import CliRunner, Result
 from include.cli import app
 from include.config.files import CONFIG, VENUES_FILE
 from include.config.venues import load_venues
+from include.domain.bars import Bars, Signals
 from include.domain.enums import BATTERY
 from include.domain.errors import AirlockError
 from include.domain.times import Timeframe
 from include.market_data.lake import ParquetLake
 from include.market_data.synthetic import generate
+from include.strategies.mean_reversion import MeanReversionScalper
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 DAYS = 12
@@ -154,3 +156,24 @@ def test_trades_that_cannot_be_written_are_a_usage_error(home: Path, airlock: An
     )  # fmt: skip
     assert isinstance(result.exception, AirlockError) and result.exception.exit_code == 2
     assert "--trades" in str(result.exception)
+
+
+def test_what_a_strategy_prints_does_not_stand_in_the_answer_and_a_part_of_the_ladder_does_not_qualify(
+    home: Path, airlock: Any
+) -> None:
+    talkative = yaml.safe_load((home / "mean-reversion-scalper.yaml").read_text())
+    name = f"{__name__}:Talkative"
+    (home / "talkative.yaml").write_text(yaml.safe_dump({**talkative, "name": "talkative", "strategy": name}))
+    arguments = ("backtest", home / "talkative.yaml", "--profile", home / "short.yaml")
+    result = airlock(*arguments, "--json")
+    assert document(result)["verdict"] == "PASS" and "hello" in result.stderr
+    read = airlock(*arguments).stdout
+    assert "talkative: PASSES SO FAR (synthetic data)" in read and "hello" not in read
+
+
+class Talkative(MeanReversionScalper):
+    """Prints while it is measured."""
+
+    def signals(self, bars: Bars) -> Signals:
+        print("hello")  # noqa: T201
+        return super().signals(bars)

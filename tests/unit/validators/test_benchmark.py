@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -38,3 +40,10 @@ def test_a_trend_follower_is_compared_on_the_same_days() -> None:
     found = compare_with_holding(walk, CAPITAL, own)
     assert len(found.daily.day_ms) == len(own.daily.day_ms)
     assert found.correlation is not None and -1 <= found.correlation <= 1
+
+
+def test_holding_uses_no_leverage_whatever_the_candidate_uses() -> None:
+    walk = market()
+    lent = walk.with_instruments(lambda one: replace(one, leverage=20))
+    own = run_portfolio(load_strategy(TREND, PARAMS), walk, CAPITAL)
+    assert compare_with_holding(lent, CAPITAL, own).document() == compare_with_holding(walk, CAPITAL, own).document()

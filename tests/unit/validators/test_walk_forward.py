@@ -118,3 +118,11 @@ def test_profitable_folds_show_an_edge_that_lived_in_the_first_ones_only(swept: 
     profits = (10.0, 500.0, -1.0, 0.0)
     told = replace(found, folds=tuple(replace(found.folds[0], net_profit=profit) for profit in profits))
     assert told.profitable == 2
+
+
+def test_a_point_whose_signals_leave_their_range_is_left_out_like_one_that_the_strategy_refuses() -> None:
+    short = market().between(START, START + timedelta(days=3), WARMUP)
+    sweep = run_sweep("tests.adapters.strategies:Churn", [{"weight": 1.5}, {"weight": 1.0}], short, CAPITAL)
+    assert [t.index for t in sweep.trials] == [1]
+    assert "weight of an entry is not above 0 and at most 1" in sweep.refused[0] and "weight=1.5," in sweep.refused[0]
+    assert "with {'weight': 1.5}" in sweep.refused[0]
