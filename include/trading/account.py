@@ -9,12 +9,17 @@ from include.domain.deployments import VenueKind
 from include.domain.enums import Severity, TradingState
 from include.domain.errors import FatalError, OutcomeUnknownError, RetryableError
 from include.ports import Ledger, Venue
+from include.trading.clearing import clear_account
 from include.trading.dealer import Dealer
 from include.trading.feed_watch import FeedWatch
+from include.trading.halt_wishes import answer_wish, open_wish
 from include.trading.lease_keeper import LeaseKeeper
 from include.trading.reconciliation import Difference
 from include.trading.recovery import Recovery
 from include.trading.session import Session
+
+WISHES_SECS = 0.5
+"""Pause between two looks for what a halt wants done."""
 
 
 class Account:
@@ -34,6 +39,7 @@ class Account:
         self._recovery, self._dealer = recovery, dealer
         self._keeper, self._watch = keeper, watch
         self._looked_at, self._reconnects = 0.0, 0
+        self._wishes_read_at = 0.0
 
     def is_due(self, every_secs: float) -> bool:
         """Whether to reconcile: after a reconnect, on demand, and once in `every_secs`."""
@@ -81,8 +87,33 @@ class Account:
             )
             state = work.trading_states.effective(session.deployment)
             work.commit()
-        if session.state is not state:
-            session.state = state
+        if session.state is not state or session.halt_met:
+            session.state, session.halt_met = state, False
             # A halt may have cancelled orders behind our back, and what it took away is due again once it is lifted.
             session.book.changed |= set(session.candidate.symbols)
             self.look_soon()
+
+    async def carry_out_halt(self) -> None:
+        """Clear an account that nobody but this process can reach, when a halt has asked for it.
+
+        Raises:
+            LeaseLostError: the deployment is not ours any more.
+        """
+        session, now = self._session, time.monotonic()
+        deployment = session.deployment
+        halted = session.state is TradingState.HALTED and deployment.connection.kind is VenueKind.PAPER
+        if not halted or now - self._wishes_read_at < WISHES_SECS:
+            return
+        self._wishes_read_at = now
+        with self._ledger.begin() as work:
+            wish = open_wish(work, deployment.id)
+        if wish is None:
+            return
+        _ = self._keeper.token  # raises when it is not ours to clear any more
+        cleared = await clear_account(
+            self._ledger, self._venue, deployment, cancel=wish.cancel, flatten=wish.flatten, follow=False
+        )
+        with self._ledger.begin() as work:
+            answer_wish(work, deployment.id, "engine", wish.number, cleared)
+            work.commit()
+        self.look_soon()

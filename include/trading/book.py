@@ -9,6 +9,7 @@ from decimal import Decimal
 from include.domain.enums import OrderPurpose, OrderStatus
 from include.domain.lifecycle import ORDER_TRANSITIONS, is_terminal
 from include.domain.orders import Fill, FundingPayment, Order
+from include.domain.round_trips import RoundTripLog
 from include.risk.limits import RATE_WINDOW
 from include.trading.portfolio import Portfolio, apply_fill, apply_funding
 from include.trading.standing import History
@@ -29,7 +30,9 @@ class OrderBook:
     ) -> None:
         self.portfolio = Portfolio(capital)
         self.known_ids: set[str] = set()
+        self.round_trips = RoundTripLog()
         self.orders_sent = 0
+        self.cancels_sent = 0
         self.fills_count = 0
         self.first_fill_at: datetime | None = None
         self.last_fill_at: datetime | None = None
@@ -56,6 +59,8 @@ class OrderBook:
         if sent and key not in self.known_ids:
             self.orders_sent += 1
             self._sent_at[key] = order.created_at
+        if order.status is OrderStatus.PENDING_CANCEL and not self._is_canceling(key):
+            self.cancels_sent += 1
         self.known_ids.add(key)
         self._symbols[key] = symbol
         orders = self._relevant.setdefault(symbol, {})
@@ -72,6 +77,7 @@ class OrderBook:
             return False
         self._trades.add(key)
         self.portfolio = apply_fill(self.portfolio, fill)
+        self.round_trips.add(fill)
         self.history(fill.symbol).add(fill)
         self.changed.add(fill.symbol)
         self.fills_count += 1
@@ -131,6 +137,10 @@ class OrderBook:
         horizon = now - RATE_WINDOW - timedelta(seconds=1)
         self._sent_at = {key: at for key, at in self._sent_at.items() if at > horizon}
         return tuple(self._sent_at.values())
+
+    def _is_canceling(self, client_order_id: str) -> bool:
+        known = self.get(client_order_id)
+        return known is not None and known.status is OrderStatus.PENDING_CANCEL
 
     def _forget_before(self, symbol: str, bar_time: datetime) -> None:
         # Orders of earlier positions can no longer change anything; without this every look would scan the whole past.

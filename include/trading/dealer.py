@@ -7,14 +7,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from include.domain.bars import Bar
-from include.domain.enums import Severity
+from include.domain.enums import OrderStatus, Severity
 from include.domain.errors import OutcomeUnknownError, RetryableError
 from include.domain.orders import Intent
+from include.domain.reason_codes import RiskCode
 from include.ports import Ledger, Venue
 from include.risk.gate import Approval, evaluate_intent
-from include.trading.decide import Close, exit_intent
-from include.trading.order_manager import OrderManager
-from include.trading.protection import plan_protection
+from include.trading.decide import STOPS, Close, exit_intent
+from include.trading.order_manager import OrderManager, identify
+from include.trading.protection import plan_protection, was_refused
 from include.trading.session import Session
 
 
@@ -42,6 +43,15 @@ class Dealer:
             else:
                 self._orders.deny(intent, str(decision), self._session.now)
         await self._orders.submit(approvals, self._session.now)
+        if any(self._was_halted(approval.intent) for approval in approvals):
+            # The ledger knew of the halt before the next beat told us: nothing more is asked for from here on.
+            self._session.halt_met = True
+
+    def _was_halted(self, intent: Intent) -> bool:
+        order = self._session.book.get(identify(intent))
+        if order is None or order.status is not OrderStatus.DENIED:
+            return False
+        return order.reason.startswith(RiskCode.STATE_HALTED.value)
 
     async def protect_changed(self, also: Iterable[str] = ()) -> None:
         """Bring protection in line, for `also` and for every symbol whose orders or position moved."""
@@ -71,12 +81,19 @@ class Dealer:
             return
         if (symbol, last.open_time) not in self._unprotected:
             self._unprotected.add((symbol, last.open_time))
-            message = f"{symbol}: the venue refused the stop; leaving {position}"
+            message = f"{symbol}: the stop was refused ({self._refusal(symbol)}); leaving {position}"
             subject = f"deployment:{self._session.deployment.id}"
             with self._ledger.begin() as work:
                 work.incidents.open(Severity.CRITICAL, "POSITION_UNPROTECTED", subject, message)
                 work.commit()
         await self.place([exit_intent(self.close_of(last), position)])
+
+    def _refusal(self, symbol: str) -> str:
+        """Why the newest refused stop was refused, in the venue's or the gate's words."""
+        orders = self._session.book.of_symbol(symbol)
+        refused = [o for o in orders if o.intent.purpose in STOPS and was_refused(o)]
+        newest = max(refused, key=lambda order: order.created_at, default=None)
+        return f"{newest.intent.type.value}: {newest.reason or 'no reason given'}" if newest else "no reason known"
 
     async def _is_gone(self, symbol: str, held: Decimal) -> bool:
         """Whether the venue says that nothing is left to protect on this side: the stop was refused because another

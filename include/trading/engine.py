@@ -162,6 +162,7 @@ class Engine:
             batch = await self._feed.settled()
             if batch is None:
                 return Outcome.STOPPED
+            await account.carry_out_halt()
             if batch:
                 await self._handle(batch, account)
             elif not await pacer.advance():

@@ -5,29 +5,27 @@ Order of steps, each safe to repeat:
 2. Every open order of the account is cancelled, also those the ledger does not know.
 3. If asked, positions are closed by reduce-only market orders, recorded in the ledger before they are sent.
 
-Step 3 has a write path of its own (`Orders.record_emergency`) because the normal one demands a lease and an ACTIVE
-state, and both are what is missing in an emergency. It is safe without them: a reduce-only order can only shrink a
-position, so two kill switches at once, or one beside a living engine, close it at most once between them.
+Steps 2 and 3 are `clearing`. A paper account lives in its engine's process: while that runs the wish is left for it
+(`halt_wishes`), and the engine carries it out within a second or two; without an engine it is done here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from include.domain.deployments import Deployment, TradingStateRecord, VenueKind
-from include.domain.enums import DeploymentStatus, OrderPurpose, OrderStatus, OrderType, Side, TimeInForce, TradingState
-from include.domain.errors import AirlockError, OutcomeUnknownError, RejectedError, RetryableError, TransitionError
-from include.domain.orders import Intent, Order, OrderReport, Position
+from include.domain.enums import DeploymentStatus, TradingState
+from include.domain.errors import AirlockError, RejectedError, RetryableError
 from include.ports import Ledger, Venue
-from include.trading.book import OrderBook, is_working
-from include.trading.order_manager import CLOCK_MARGIN, fill_reports, new_order
+from include.trading.clearing import Cleared, clear_account
+from include.trading.halt_wishes import answer_wish, drop_wishes, find_answer, make_wish
 
 ALL = "all"
-FOLLOW_TURNS, FOLLOW_SECS = 25, 0.2
-"""How long a flatten order is watched before the command returns."""
+ENGINE_WAIT_SECS, LOOK_SECS = 15.0, 0.2
+"""How long a living engine has to clear its paper account, and how often we look: longer than a lease outlives it."""
 Connect = Callable[[Deployment], Venue]
 """Builds the venue of a deployment's account."""
 
@@ -46,7 +44,8 @@ class HaltResult:
 
     record: TradingStateRecord
     canceled: tuple[str, ...] = ()
-    flattened: tuple[Position, ...] = ()
+    flattened: tuple[str, ...] = ()
+    """`SYMBOL QUANTITY` of every position that was closed, or is on its way."""
     failures: tuple[str, ...] = ()
 
 
@@ -55,17 +54,21 @@ def deployments_in(scope: str, deployments: Sequence[Deployment]) -> tuple[Deplo
     return tuple(d for d in deployments if scope in (ALL, account_scope(d.connection.account), deployment_scope(d.id)))
 
 
+_OWN_ACCOUNT = (VenueKind.REPLAY, VenueKind.PAPER)
+
+
 def targets_of(scope: str, deployments: Sequence[Deployment]) -> tuple[Deployment, ...]:
     """One deployment for each account of the scope that may have something at its venue: the newest of the account.
 
-    An exchange of a replay lives only while its deployment runs; before and after there is nothing to cancel.
+    An exchange of a replay lives only while its deployment runs; before and after there is nothing to cancel. On paper
+    every deployment has an account of its own.
     """
     newest: dict[tuple[str, str, str], Deployment] = {}
     for deployment in sorted(deployments_in(scope, deployments), key=lambda d: (d.created_at, d.id)):
         connection = deployment.connection
         if connection.kind is VenueKind.REPLAY and deployment.status is not DeploymentStatus.RUNNING:
             continue
-        own = deployment.id if connection.kind is VenueKind.REPLAY else connection.account
+        own = deployment.id if connection.kind in _OWN_ACCOUNT else connection.account
         newest[(connection.kind.value, connection.url, own)] = deployment
     return tuple(newest.values())
 
@@ -87,13 +90,25 @@ async def halt(
     with ledger.begin() as work:
         record = work.trading_states.set(scope, TradingState.HALTED, by, reason)
         targets = targets_of(scope, work.deployments.all()) if cancel or flatten else ()
+        paper = [target.id for target in targets if target.connection.kind is VenueKind.PAPER]
+        wishes = {key: make_wish(work, key, by, cancel=cancel, flatten=flatten) for key in paper}
         work.commit()
-    results = await asyncio.gather(
-        *(_stop_account(ledger, connect, target, cancel=cancel, flatten=flatten) for target in targets),
-        return_exceptions=True,
-    )
+
+    async def clear(target: Deployment) -> Cleared:
+        number = wishes.get(target.id)
+        if number is None:
+            return await _clear_here(ledger, connect, target, cancel=cancel, flatten=flatten)
+        if (answer := await _answer_of_engine(ledger, target, number)) is not None:
+            return answer
+        cleared = await _clear_here(ledger, connect, target, cancel=cancel, flatten=flatten, follow=False)
+        with ledger.begin() as work:
+            answer_wish(work, target.id, by, number, cleared)
+            work.commit()
+        return cleared
+
+    results = await asyncio.gather(*map(clear, targets), return_exceptions=True)
     failures = [f"deployment {d.short_id}: {r}" for d, r in zip(targets, results, strict=True) if _failed(r)]
-    done = [result for result in results if isinstance(result, _Stopped)]
+    done = [result for result in results if isinstance(result, Cleared)]
     return HaltResult(
         record,
         tuple(sorted({key for result in done for key in result.canceled})),
@@ -110,6 +125,8 @@ def resume(ledger: Ledger, *, scope: str, by: str, reason: str) -> TradingStateR
     """
     with ledger.begin() as work:
         record = work.trading_states.set(scope, TradingState.ACTIVE, by, reason)
+        for deployment in deployments_in(scope, work.deployments.all()):
+            drop_wishes(work, deployment.id, by)
         work.commit()
     return record
 
@@ -120,132 +137,37 @@ def _failed(result: object) -> bool:
     return isinstance(result, AirlockError)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stopped:
-    canceled: tuple[str, ...]
-    flattened: tuple[Position, ...]
-    failures: tuple[str, ...]
+async def _answer_of_engine(ledger: Ledger, deployment: Deployment, number: int) -> Cleared | None:
+    """What the engine of a paper account has done; None when no engine lives.
+
+    Raises:
+        RetryableError: one lives and has not answered in time. The wish stays.
+    """
+    deadline = time.monotonic() + ENGINE_WAIT_SECS
+    while True:
+        with ledger.begin() as work:
+            answer = find_answer(work, deployment.id, number)
+            lease = work.leases.current(deployment.id)
+        if answer is not None or lease is None:
+            return answer
+        if time.monotonic() > deadline:
+            raise RetryableError(
+                f"its engine {lease.holder} has not cleared the paper account within {ENGINE_WAIT_SECS:.0f} s; it "
+                "trades nothing, and clears it as soon as it comes to it"
+            )
+        await asyncio.sleep(LOOK_SECS)
 
 
-async def _stop_account(
-    ledger: Ledger, connect: Connect, deployment: Deployment, *, cancel: bool, flatten: bool
-) -> _Stopped:
+async def _clear_here(
+    ledger: Ledger, connect: Connect, deployment: Deployment, *, cancel: bool, flatten: bool, follow: bool = True
+) -> Cleared:
     with ledger.begin() as work:
         candidate = work.candidates.get(deployment.candidate_id)
     if candidate is None:
         raise RejectedError(f"candidate {deployment.candidate_id[:12]} is not in the ledger", code="CANDIDATE_MISSING")
     venue = connect(deployment)
-    canceled: list[str] = []
-    failures: list[str] = []
-    flattened: list[Position] = []
     try:
         await venue.connect(candidate.symbols, candidate.timeframe)
-        if cancel:
-            canceled, failures = await _cancel_all(ledger, venue)
-        for position in (await venue.positions()) if flatten else ():
-            try:
-                await _close_position(ledger, venue, deployment, position)
-                flattened.append(position)
-            except AirlockError as error:
-                failures.append(f"{position.symbol} {position.quantity} not flattened: {error}")
+        return await clear_account(ledger, venue, deployment, cancel=cancel, flatten=flatten, follow=follow)
     finally:
         await venue.close()
-    return _Stopped(tuple(canceled), tuple(flattened), tuple(failures))
-
-
-async def _cancel_all(ledger: Ledger, venue: Venue) -> tuple[list[str], list[str]]:
-    """Cancel whatever is open, all at once, then write down what became of the orders that are ours."""
-    opened = await venue.open_orders()
-    with ledger.begin() as work:
-        known = {r.client_order_id: order for r in opened if (order := work.orders.get(r.client_order_id)) is not None}
-    answers = await asyncio.gather(
-        *(venue.cancel(known.get(r.client_order_id) or _stand_in(r)) for r in opened), return_exceptions=True
-    )
-    canceled, failures = [], []
-    for report, answer in zip(opened, answers, strict=True):
-        if isinstance(answer, RejectedError):
-            continue  # it filled or expired before the cancel arrived; the engine or reconciliation will read how
-        if _failed(answer):
-            failures.append(f"{report.symbol} {report.client_order_id} not cancelled: {answer}")
-            continue
-        canceled.append(report.client_order_id)
-        if report.client_order_id in known and isinstance(answer, OrderReport):
-            with ledger.begin() as work:
-                work.orders.apply(report.client_order_id, answer)
-                work.commit()
-    return canceled, failures
-
-
-async def _close_position(ledger: Ledger, venue: Venue, deployment: Deployment, position: Position) -> None:
-    """One reduce-only market order, in the ledger before it is sent.
-
-    Raises:
-        RejectedError, OutcomeUnknownError, RetryableError: it was not sent, or it is not known whether it arrived.
-    """
-    at = await venue.server_time()
-    intent = Intent(
-        deployment_id=deployment.id,
-        symbol=position.symbol,
-        bar_time=at,
-        purpose=OrderPurpose.FLATTEN,
-        side=Side.SELL if position.quantity > 0 else Side.BUY,
-        type=OrderType.MARKET,
-        quantity=abs(position.quantity),
-        reference_price=position.entry_price,
-        reduce_only=True,
-    )
-    try:
-        with ledger.begin() as work:
-            order = work.orders.record_emergency(new_order(intent, at))
-            work.commit()
-    except TransitionError:
-        return  # the very same flatten is on its way already
-    try:
-        report = await venue.submit(order)
-    except (RejectedError, RetryableError) as error:
-        _mark(ledger, order, OrderStatus.REJECTED, str(error))
-        raise
-    except OutcomeUnknownError as error:
-        _mark(ledger, order, OrderStatus.SUBMISSION_UNKNOWN, str(error))
-        raise
-    await _record_flatten(ledger, venue, order, report)
-
-
-async def _record_flatten(ledger: Ledger, venue: Venue, order: Order, report: OrderReport) -> None:
-    """Follow the order to its end for a moment; what takes longer, the next engine reads from the venue."""
-    for _ in range(FOLLOW_TURNS):
-        fills = await venue.fills(order.intent.symbol, order.created_at - CLOCK_MARGIN)
-        with ledger.begin() as work:
-            for carrier in fill_reports(order, fills, OrderBook(Decimal(0))):
-                order = work.orders.apply(order.client_order_id, carrier)
-            order = work.orders.apply(order.client_order_id, report)
-            work.commit()
-        if not is_working(order):
-            return
-        await asyncio.sleep(FOLLOW_SECS)
-        report = await venue.find_order(order.intent.symbol, order.client_order_id) or report
-
-
-def _mark(ledger: Ledger, order: Order, status: OrderStatus, reason: str) -> None:
-    with ledger.begin() as work:
-        work.orders.mark(order.client_order_id, status, reason)
-        work.commit()
-
-
-def _stand_in(report: OrderReport) -> Order:
-    """Something `Venue.cancel` can name for an order that the ledger does not know."""
-    intent = Intent(
-        deployment_id="",
-        symbol=report.symbol,
-        bar_time=report.reported_at,
-        purpose=OrderPurpose.FLATTEN,
-        side=Side.SELL,
-        type=OrderType.MARKET,
-        quantity=max(report.filled_quantity, Decimal(1)),
-        reference_price=Decimal(1),
-        reduce_only=True,
-    )
-    return Order(
-        report.client_order_id, intent, TimeInForce.GTC, report.status, report.filled_quantity,
-        report.venue_order_id, "", created_at=report.reported_at,
-    )  # fmt: skip

@@ -21,11 +21,12 @@ from decimal import Decimal
 from include.domain.enums import OrderPurpose, OrderStatus, OrderType
 from include.domain.holding import ZERO
 from include.domain.orders import Intent, Order
+from include.domain.reason_codes import RiskCode
 from include.trading.book import is_working
 from include.trading.decide import ENLARGING, STOPS, entry_of, is_met
 
 PROTECTIVE = (*STOPS, OrderPurpose.TAKE_PROFIT)
-_REFUSED = (OrderStatus.REJECTED, OrderStatus.DENIED)
+_STATES = (RiskCode.STATE_HALTED.value, RiskCode.STATE_REDUCE_ONLY.value, RiskCode.STATE_UNKNOWN.value)
 _CERTAIN = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
 _TYPES = {
     OrderPurpose.STOP: OrderType.STOP_MARKET,
@@ -75,6 +76,13 @@ def plan_protection(position: Decimal, orders: Sequence[Order]) -> ProtectionPla
     return ProtectionPlan(_cancellable(cancel), tuple(place), unprotected)
 
 
+def was_refused(order: Order) -> bool:
+    """Whether asking for the same again would be in vain. A denial by the trading state holds only as long as that
+    does: what it kept back is due once trading is released."""
+    denied = order.status is OrderStatus.DENIED and not order.reason.startswith(_STATES)
+    return denied or order.status is OrderStatus.REJECTED
+
+
 def _withdrawn(orders: Sequence[Order]) -> list[Order]:
     """What is left of an entry whose position has been reduced, or is about to be by a stop that has triggered (7)."""
     filled = [o for o in orders if o.intent.purpose is OrderPurpose.ENTRY and o.filled_quantity > 0]
@@ -114,7 +122,7 @@ def _plan_stop(
     met = [order for order in attempts if is_met(order)]
     if met:
         # It was met while the position grew, or ended early: the rest must not stay behind with the price gone.
-        if any(order.status in _REFUSED for order in met):
+        if any(was_refused(order) for order in met):
             return ProtectionPlan(unprotected=True)
         missing = needed - sum((order.remaining for order in met if is_working(order)), ZERO)
         rest = _protective(entry, purpose, None, missing, len(attempts)) if missing > 0 else None
@@ -125,7 +133,7 @@ def _plan_stop(
         newest = max(covering, key=lambda order: order.intent.sequence)
         confirmed = newest.status is OrderStatus.ACCEPTED
         return ProtectionPlan(cancel=tuple(o for o in working if o is not newest) if confirmed else ())
-    if any(order.status in _REFUSED for order in attempts):
+    if any(was_refused(order) for order in attempts):
         return ProtectionPlan(unprotected=True)
     return ProtectionPlan(place=(_protective(entry, purpose, level, needed, len(attempts)),))
 
@@ -137,7 +145,7 @@ def _plan_profit(
     working = [order for order in attempts if is_working(order)]
     if working:
         return ProtectionPlan(cancel=tuple(order for order in working if order.remaining < needed))
-    if any(order.status in _REFUSED for order in attempts):
+    if any(was_refused(order) for order in attempts):
         return ProtectionPlan()
     return ProtectionPlan(place=(_protective(entry, purpose, level, needed, len(attempts)),))
 

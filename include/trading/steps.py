@@ -10,6 +10,7 @@ from include.ports import Ledger, Venue
 from include.strategies.protocol import Strategy, checked_signals
 from include.trading.dealer import Dealer
 from include.trading.decide import decide, last_wish, observe_situation
+from include.trading.guard import AccountGuard
 from include.trading.order_manager import OrderManager
 from include.trading.session import Session
 
@@ -28,6 +29,7 @@ class BarSteps:
     ) -> None:
         self._ledger, self._venue, self._session = ledger, venue, session
         self._strategy, self._orders, self._dealer = strategy, orders, dealer
+        self._guard = AccountGuard(ledger, session, dealer)
         self._open: datetime | None = None
         self._symbols: set[str] = set()
         self._persisted_high_water = session.high_water
@@ -77,6 +79,7 @@ class BarSteps:
             session.bars_handled += 1
         self._open = max(self._open or opened, opened)
         session.reach(opened + session.candidate.timeframe.delta)
+        await self._guard.look()
         for bar in bars:
             await self._decide(bar)
         self._symbols |= {bar.symbol for bar in bars if bar.open_time == self._open}

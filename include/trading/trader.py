@@ -35,7 +35,7 @@ STOP_GRACE_SECS = 10.0
 EXCHANGE_START_SECS = 60.0
 COMMAND = (sys.executable, "-m", "include.cli")
 Authorise = Callable[[Deployment], None]
-"""Raises FatalError when the ladder does not authorise a live deployment at this moment."""
+"""Raises FatalError or ConfigurationError when a deployment may not start at this moment."""
 
 _log = logging.getLogger(__name__)
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
@@ -211,7 +211,7 @@ class Trader:
         if current.desired is not DesiredState.RUNNING or current.status is DeploymentStatus.COMPLETED:
             return
         try:
-            if deployment.mode is Mode.LIVE:
+            if deployment.mode is Mode.LIVE or deployment.connection.kind is not VenueKind.REPLAY:
                 self._authorise(deployment)
             exchange = self._ready_exchange(deployment, record)
         except (FatalError, RejectedError, ConfigurationError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -105,6 +106,10 @@ CASES: list[tuple[str, Decimal, list[Order], Plan]] = [
      [entry(), stop(), profit(S.CANCELED, quantity=HALF)], ([], ["TAKE_PROFIT 1 0.1"], False)),
     ("the larger stop was refused: a part is unprotected, so all must go", LONG,
      [entry(), stop(quantity=HALF), stop(S.REJECTED, sequence=1), profit()], ([], [], True)),
+    ("a stop that a halt kept back is due again when trading is released", LONG,
+     [entry(), replace(stop(S.DENIED), reason="STATE_HALTED order al-1"), profit()], ([], ["STOP 1 0.1"], False)),
+    ("a stop that the gate denied for another reason is not asked for again", LONG,
+     [entry(), replace(stop(S.DENIED), reason="PRICE_COLLAR price=1"), profit()], ([], [], True)),
     ("a scale-in enlarges stop and trailing stop alike", TWICE,
      [trailed(protective_stop=STOP), stop(), trail(), scaled()], ([], ["STOP 1 0.2", "TRAILING_STOP 1 0.2"], False)),
     ("and nothing more, once both are confirmed and the old ones gone", TWICE,
