@@ -14,11 +14,12 @@ from zoneinfo import ZoneInfo
 from pydantic import SecretStr
 
 from include.config.accounts import AccountFacts, PaperTerms, account_credentials, find_account
+from include.config.connections import DECLARED, connect_account, require_declared
 from include.config.files import VENUES_FILE, load_roles
 from include.config.settings import Settings
 from include.config.venues import VenueFacts, load_venues
 from include.domain.deployments import Deployment, VenueConnection, VenueKind
-from include.domain.enums import Role
+from include.domain.enums import Mode, Role
 from include.domain.errors import ConfigurationError, RetryableError
 from include.domain.times import Timeframe, to_ms
 from include.ports import Ledger, Notifier, Pacer, Venue
@@ -246,19 +247,24 @@ def role_holders() -> Mapping[Role, frozenset[str]]:
     return load_roles()
 
 
-def authorise_live(settings: Settings, deployment: Deployment) -> None:
-    """Refuse a live deployment that the ladder does not authorise at this moment.
+def authorise(settings: Settings, deployment: Deployment) -> None:
+    """Refuse a deployment that may not start at this moment: one whose account has become another one, and a live one
+    that the ladder does not authorise.
 
     Raises:
-        FatalError: every reason in one line.
+        ConfigurationError, FatalError: every reason in one line.
     """
     from include.stages.promotion import require_promoted
 
-    require_promoted(open_ledger(settings), deployment, role_holders())
+    if deployment.connection.kind in DECLARED:
+        require_declared(deployment, find_account(settings.home, deployment.connection.account))
+    if deployment.mode is Mode.LIVE:
+        require_promoted(open_ledger(settings), deployment, role_holders())
 
 
 def live_connection(settings: Settings, candidate: Candidate) -> VenueConnection:
-    """Where a promoted candidate trades: the sandbox exchange, on the data set it was measured on.
+    """Where a promoted candidate trades unless somebody deploys it elsewhere: the sandbox exchange, on the data set it
+    was measured on.
 
     Raises:
         ConfigurationError: no exchange is configured.
@@ -268,6 +274,23 @@ def live_connection(settings: Settings, candidate: Candidate) -> VenueConnection
     return VenueConnection(VenueKind.SANDBOX, candidate.venue, SANDBOX_ACCOUNT, url=settings.exchange_url)
 
 
+def account_connection(
+    settings: Settings, candidate: Candidate, account: str, mode: Mode, capital: Decimal, real_money: str = ""
+) -> VenueConnection:
+    """Where a candidate trades that is deployed on a declared account; see `config.connections.connect_account`.
+
+    Raises:
+        ConfigurationError: there is no such account, or it may not be used so.
+    """
+    dataset = venue_facts().get(candidate.venue)
+    if dataset is None:
+        raise ConfigurationError(f"candidate {candidate.name}: venues.yaml does not declare venue {candidate.venue!r}")
+    return connect_account(
+        find_account(settings.home, account), dataset, mode, capital, exchange_url=settings.exchange_url,
+        real_money=real_money,
+    )  # fmt: skip
+
+
 def build_venue(settings: Settings, deployment: Deployment, url: str = "") -> Venue:
     """The venue of a deployment's account, not connected yet.
 
@@ -275,20 +298,22 @@ def build_venue(settings: Settings, deployment: Deployment, url: str = "") -> Ve
         url: of a replay's own exchange; looked up among the trader's processes when empty.
 
     Raises:
-        ConfigurationError: the account has no credentials here.
+        ConfigurationError: the account has no credentials here, or is declared as another one now.
         RetryableError: the replay's exchange is not running.
     """
     from include.trading.processes import ProcessFolder
     from include.venues.ccxt_venue import CcxtVenue
 
     connection = deployment.connection
+    if connection.kind in DECLARED:
+        account = find_account(settings.home, connection.account)
+        require_declared(deployment, account)
+        return build_account_venue(settings, account, connection.url, journal=f"{account.name}-{deployment.short_id}")
     if connection.kind is VenueKind.REPLAY and not url:
         exchange = ProcessFolder(settings.run, settings.logs).load("exchange", deployment.id)
         if exchange is None or not exchange.url or exchange.process() is None:
             raise RetryableError(f"deployment {deployment.short_id}: its replay exchange is not running")
         return CcxtVenue(exchange.url, SecretStr(exchange.key), SecretStr(exchange.secret))
-    if not (url or connection.url):
-        return build_account_venue(settings, find_account(settings.home, connection.account))
     key, secret = account_credentials(settings.home, connection.account)
     return CcxtVenue(url or connection.url, key, secret, obeys_limits=True)
 
@@ -312,11 +337,12 @@ def declared_account(settings: Settings, name: str) -> AccountFacts:
     return find_account(settings.home, name)
 
 
-def build_account_venue(settings: Settings, account: AccountFacts, url: str = "") -> Venue:
+def build_account_venue(settings: Settings, account: AccountFacts, url: str = "", *, journal: str = "") -> Venue:
     """The venue of a declared account, not connected yet.
 
     Args:
         url: address of a local sandbox exchange; for accounts declared `local` only.
+        journal: name of a paper account's journal; the account's own when empty.
 
     Raises:
         ConfigurationError: there are no credentials, no address, or an address for an account that is not local.
@@ -330,20 +356,20 @@ def build_account_venue(settings: Settings, account: AccountFacts, url: str = ""
     if account.local and not address:
         raise ConfigurationError(f"account {account.name!r}: set AIRLOCK_EXCHANGE_URL or give --url")
     if account.paper is not None:
-        return _paper_venue(settings, account, account.paper, address)
+        path = settings.home / "accounts" / f"{journal or account.name}.journal"
+        return _paper_venue(account, account.paper, address, path)
     key, secret = account_credentials(settings.home, account.name)
     venue = CcxtVenue(address, key, secret, exchange=account.exchange, sandbox=account.sandbox, obeys_limits=True)
     return FedVenue(venue, _feed(account, address)) if account.backup else venue
 
 
-def _paper_venue(settings: Settings, account: AccountFacts, terms: PaperTerms, address: str) -> PaperVenue:
+def _paper_venue(account: AccountFacts, terms: PaperTerms, address: str, journal: Path) -> PaperVenue:
     from include.venues.paper.venue import PaperVenue
 
     facts = venue_facts()
     if terms.venue not in facts:
         raise ConfigurationError(f"account {account.name!r}: venue {terms.venue!r} is not declared in venues.yaml")
     instruments = {instrument.symbol: instrument for instrument in facts[terms.venue].instruments.values()}
-    journal = settings.home / "accounts" / f"{account.name}.journal"
     return PaperVenue(_feed(account, address), instruments, terms.deposit, journal)
 
 
@@ -437,7 +463,7 @@ def run_exchange(
         venue=venue, symbols=symbols, timeframe=timeframe, start=start, end=end, accounts=specs, speed=speed, host=host,
         port=port, faults=load_plan(faults) if faults is not None else FaultPlan(), state=state,
         rate_limits=rate_limits,
-        brackets={} if brackets is None else load_brackets(brackets, (lake.instrument(venue, s).symbol for s in symbols)),
+        brackets=load_brackets(brackets, (lake.instrument(venue, s).symbol for s in symbols)) if brackets else {},
     )  # fmt: skip
     run(lake, plan, told_once(specs, kept))
 

@@ -10,7 +10,21 @@ import sys
 
 import typer
 
-from include.commands import alerts, audit, data, database, exchange, new, node, qualify, report, stack, trading, venue
+from include.commands import (
+    alerts,
+    audit,
+    data,
+    database,
+    deploy,
+    exchange,
+    new,
+    node,
+    qualify,
+    report,
+    stack,
+    trading,
+    venue,
+)
 from include.domain.errors import AirlockError
 
 app = typer.Typer(
@@ -38,7 +52,7 @@ def prepare() -> None:
         sys.path.append(folder)  # last, so that nothing of a user's own hides a module of ours
 
 
-for module in (qualify, new, exchange, node, trading, stack, database):
+for module in (qualify, new, deploy, exchange, node, trading, stack, database):
     app.registered_commands.extend(module.app.registered_commands)
 
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
 from include import bootstrap
 from include.alerting import load_policy
 from include.alerting.metrics import ALERT_METRICS
-from include.config.files import ALERTS_FILE
+from include.config.files import ALERTS_FILE, find_profile, shipped
 from include.config.settings import PROJECT_ROOT, SECRET_FIELDS, Settings
 from include.domain.lifecycle import ALERT_TRANSITIONS, DEPLOYMENT_TRANSITIONS, ORDER_TRANSITIONS
-from include.domain.reason_codes import AlertCode, DataRule, FeedCode, RiskCode, SampleCode, SignOffCode
+from include.domain.reason_codes import AccountCode, AlertCode, DataRule, FeedCode, RiskCode, SampleCode, SignOffCode
 from include.qualification.metrics import METRICS
+from include.qualification.profile import RiskOverrides
 from include.qualification.verdict import EFFECTS, EXIT_CODES, WORSENING
 
 
@@ -27,9 +29,23 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def _codes(
-    enum: type[AlertCode] | type[RiskCode] | type[DataRule] | type[SignOffCode] | type[SampleCode] | type[FeedCode],
+    enum: type[AccountCode | AlertCode | RiskCode | DataRule | SignOffCode | SampleCode | FeedCode],
 ) -> str:
     return _table(("Code", "Meaning"), ((f"`{code.value}`", code.description) for code in enum))
+
+
+def _risk_limits() -> str:
+    """Limits that one of the shipped profiles sets, and what each says: always, and on top for LIVE deployments."""
+    rules = {name: find_profile(name).risk for name in shipped("profiles")}
+    header = ("Limit", *(f"`{name}`" for name in rules), *(f"`{name}` live" for name in rules))
+    rows = []
+    for name in sorted(RiskOverrides.model_fields):
+        values = [getattr(risk, name) for risk in rules.values()] + [
+            getattr(risk.live, name, None) for risk in rules.values()
+        ]
+        if any(value is not None for value in values):
+            rows.append((f"`{name}`", *("" if value is None else str(value) for value in values)))
+    return _table(header, rows)
 
 
 def _transitions(table: Mapping[object, frozenset[object]]) -> str:
@@ -70,12 +86,37 @@ def _alert_rules() -> str:
     return _table(("Rule", "Severity", "Fires when", "Over at", "Held for", "Code"), rows)
 
 
+def _venue_terms() -> str:
+    """Terms of trading of each lake venue in per cent and basis points; a range where its symbols differ."""
+    rows = []
+    for venue in bootstrap.venue_facts().values():
+        terms = [
+            (
+                100 * i.maker_fee_rate, 100 * i.taker_fee_rate, i.half_spread_bps + i.slippage_bps,
+                None if i.participation is None else 100 * i.participation, 100 * i.funding_rate,
+                100 * i.maintenance_margin_rate, 100 * i.liquidation_fee_rate,
+            )
+            for i in venue.instruments.values()
+        ]  # fmt: skip
+        rows.append((f"`{venue.name}`", *(_range(column) for column in zip(*terms, strict=True))))
+    header = ("Venue", "Maker fee, %", "Taker fee, %", "Half spread and slippage, bps", "Participation, %",
+              "Funding, % every 8 h", "Maintenance margin, %", "Liquidation fee, %")  # fmt: skip
+    return _table(header, rows)
+
+
+def _range(values: Iterable[Decimal | None]) -> str:
+    found = sorted({value for value in values if value is not None and value != 0})
+    return " to ".join(f"{value.normalize():f}" for value in dict.fromkeys((found[0], found[-1]))) if found else "none"
+
+
 GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "metrics": lambda: _table(
             ("Metric", "Unit", "Meaning"), ((f"`{name}`", m.unit, m.meaning) for name, m in METRICS.items())
         ),
         "risk-codes": lambda: _codes(RiskCode),
+        "account-codes": lambda: _codes(AccountCode),
+        "risk-limits": _risk_limits,
         "data-rules": lambda: _codes(DataRule),
         "feed-codes": lambda: _codes(FeedCode),
         "sign-off-codes": lambda: _codes(SignOffCode),
@@ -83,6 +124,7 @@ GENERATED: Mapping[str, Callable[[], str]] = MappingProxyType(
         "order-transitions": lambda: _transitions(ORDER_TRANSITIONS),  # type: ignore[arg-type]
         "deployment-transitions": lambda: _transitions(DEPLOYMENT_TRANSITIONS),  # type: ignore[arg-type]
         "settings": _settings,
+        "venue-terms": _venue_terms,
         "verdicts": _verdicts,
         "alert-codes": lambda: _codes(AlertCode),
         "alert-metrics": _alert_metrics,

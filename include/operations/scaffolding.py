@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from include.config.files import CONFIG
 from include.domain.errors import ConfigurationError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_OURS = ("include", "plugins", "dags", "tests")
 _FILES = ("strategy.py", "candidate.yaml", "test_strategy.py")
 
 
@@ -49,12 +50,14 @@ def write_scaffold(scaffold: Scaffold, folder: Path) -> Path:
     """
     package = scaffold.package
     if not _NAME.fullmatch(scaffold.name) or keyword.iskeyword(package):
-        raise ConfigurationError(f"name {scaffold.name!r}: use lower-case words with dashes, for example my-breakout")
-    if package in sys.stdlib_module_names or package in ("include", "plugins", "dags", "tests", "airflow"):
-        raise ConfigurationError(f"name {scaffold.name!r}: there is a module {package!r} already; take another name")
+        raise ConfigurationError(
+            f"name {scaffold.name!r}: use lower-case words with dashes and no word of Python, for example my-breakout"
+        )
     target, draft = folder / package, folder / f".{package}.part"
     if target.exists():
         raise ConfigurationError(f"{target}: is there already; choose another name or remove it")
+    if package in _OURS or importlib.util.find_spec(package) is not None:
+        raise ConfigurationError(f"name {scaffold.name!r}: there is a module {package!r} already; take another name")
     templates = Environment(
         loader=FileSystemLoader(CONFIG / "scaffold"), undefined=StrictUndefined, keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - Python and YAML of our own, no HTML

@@ -12,13 +12,14 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from include import bootstrap
+from include.config.risk_limits import deployment_limits
 from include.config.settings import load_settings
 from include.domain.deployments import Deployment, Heartbeat
 from include.domain.enums import DeploymentStatus, DesiredState, Severity, TradingState
 from include.domain.errors import AirlockError, ConfigurationError
 from include.domain.reason_codes import RiskCode
 from include.ports import Ledger, Notice
-from include.risk.limits import Limits, build_limits
+from include.risk.limits import Limits
 from include.stages.ladder import recorded_profile
 from include.stages.live import DeploymentHealth, observe_deployment
 
@@ -112,7 +113,8 @@ def observe_breach(deployment_id: str) -> Answer | None:
         return end
     try:
         with _ledger().begin() as work:
-            limits = build_limits(recorded_profile(work, deployment).risk)
+            profile = recorded_profile(work, deployment)
+        limits = deployment_limits(load_settings().environment, profile, deployment)
     except AirlockError as error:
         return {"outcome": TROUBLE, "reason": f"limits cannot be read: {error}"}
     return evaluate_breach(observe_deployment(_ledger(), deployment_id, datetime.now(UTC)), limits)

@@ -101,7 +101,9 @@ def load_candidate(path: Path) -> Candidate:
     try:
         document = CandidateDocument.model_validate(load_yaml(path))
     except ValidationError as error:
-        raise ConfigurationError(one_line(error, str(path))) from None
+        unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+        keys = f" (keys are {', '.join(CandidateDocument.model_fields)})" if unknown else ""
+        raise ConfigurationError(one_line(error, str(path)) + keys) from None
     module = document.strategy.split(":")[0]
     try:
         source = source_digest(module)

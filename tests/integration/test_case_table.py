@@ -1,4 +1,4 @@
-"""The engine's own rules on the matching core give the fills of the fill rule's table."""
+"""The engine's own rules on a paper account give the fills of the fill rule's table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from include.domain.enums import OrderPurpose
 from include.domain.orders import Fill
 from include.domain.times import to_ms
-from tests.adapters.paper import Paper
+from tests.adapters.rules_on_paper import DEPOSIT, Paper
 from tests.unit.fill_rule_cases import CASES, ExpectedFill, FillCase
 
 
@@ -36,7 +36,7 @@ def as_expected(case: FillCase, fills: Sequence[tuple[OrderPurpose, Fill]]) -> l
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_engines_rules_on_the_matching_core_give_the_fills_of_the_table(case: FillCase) -> None:
+def test_the_engines_rules_on_a_paper_account_give_the_fills_of_the_table(case: FillCase) -> None:
     paper = Paper(case.instrument, case.allocation, case.timeframe)
     bars = case.bars()
     paper.play(case.decimal_bars(), case.signals(), bars.extras.get("funding_rate"))
@@ -44,5 +44,5 @@ def test_the_engines_rules_on_the_matching_core_give_the_fills_of_the_table(case
     assert as_expected(case, paper.fills) == merged(case.fills)
     opens = [to_ms(bar.open_time) for bar in case.decimal_bars()]
     assert [(opens.index(to_ms(paid.paid_at)), -paid.amount) for paid in paper.funding] == list(case.funding)
-    assert paper.book.portfolio.wallet == paper.account.wallet - paper.account.initial_wallet
+    assert paper.book.portfolio.wallet == paper.account.balances()[0].wallet - DEPOSIT
     assert all(fill.fee >= Decimal(0) for _, fill in paper.fills)

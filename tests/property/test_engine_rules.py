@@ -1,4 +1,4 @@
-"""The engine's decisions and protection on the matching core give what the fill rule gives, on random markets."""
+"""The engine's decisions and protection on a paper account give what the fill rule gives, on random markets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.domain.times import to_ms
-from tests.adapters.paper import Paper
+from tests.adapters.rules_on_paper import Paper
 from tests.integration.test_case_table import merged
 from tests.property.test_kernel_laws import Market, markets
 from tests.unit.fill_rule_cases import ExpectedFill

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.backtesting.kernel import Fills, simulate
+from include.backtesting.rerun import Rerun
 from include.backtesting.trades import trades_of
 from include.domain.bars import Bars, Signals
 from include.validators.changed_entries import MISSED, change_entries, entries_of
@@ -93,3 +95,31 @@ def test_no_late_entry_is_made_before_its_time_and_no_signal_of_the_strategy_is_
     following = [*entries.decided[1:].tolist(), len(bars)][: len(entries)]
     for row, delay, side, after in zip(entries.decided, delays, entries.side, following, strict=True):
         assert not (changed.target[row : min(row + delay, after)] == side).any()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    markets, st.lists(st.sampled_from([0, 0, 0, MISSED, 1, 2, 3]), min_size=120, max_size=120),
+    st.sampled_from([(0.05, 1), (1.0, 1), (0.3, 5), (1.0, 20)]), st.sampled_from(["0", "0.001"]), st.booleans(),
+)  # fmt: skip
+def test_trading_changed_decisions_again_gives_what_trading_everything_gives(
+    market: tuple[Bars, Signals], drawn_delays: list[int], size: tuple[float, int], funding: str, timed: bool
+) -> None:
+    bars, wanted = market
+    wanted = replace(wanted, weight=np.full(len(bars), size[0]), hold=np.full(len(bars), 3.0) if timed else None)
+    # With all of the money at stake, positions are liquidated and later entries are smaller: everything is played then.
+    one = replace(
+        instrument(), leverage=size[1], funding_rate=Decimal(funding), maintenance_margin_rate=Decimal("0.01")
+    )
+    rerun = Rerun(bars, wanted, one, Decimal(10_000))
+    assert_same(rerun.fills, simulate(bars, wanted, one, Decimal(10_000)))
+    entries = entries_of(rerun.fills, len(bars))
+    for delays in (np.array(drawn_delays[: len(entries)], dtype=np.int64), np.zeros(len(entries), dtype=np.int64)):
+        changed = change_entries(wanted, entries, delays)
+        again = rerun.again(changed, entries.decided[delays != 0])
+        assert_same(again, simulate(bars, changed, one, Decimal(10_000)))
+
+
+def assert_same(found: Fills, expected: Fills) -> None:
+    for name in ("bar_index", "side", "lots", "price", "quantity", "fee", "purpose", "funding_index", "funding_paid"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name

@@ -8,6 +8,7 @@ three bars' time after the one before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,8 +16,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from include.domain import fill_rule
 from include.domain.bars import Bar, Bars, Signals
-from include.domain.enums import OrderPurpose, Side
+from include.domain.enums import Liquidity, OrderPurpose, Side
 from include.domain.instruments import Instrument
 from include.domain.times import Timeframe, to_ms
 
@@ -67,6 +69,23 @@ class ExpectedFill:
     quantity: Decimal
     price: Decimal
     purpose: OrderPurpose
+
+
+def fee_of(fills: Sequence[ExpectedFill], k: int, instrument: Instrument) -> Decimal:
+    """Fee of the k-th fill (rule 17)."""
+    fill = fills[k]
+    if fill.purpose is not OrderPurpose.LIQUIDATION:
+        maker = fill.purpose is OrderPurpose.TAKE_PROFIT
+        return instrument.fee(fill.quantity, fill.price, Liquidity.MAKER if maker else Liquidity.TAKER)
+    position = entered = value = Decimal(0)
+    for before in fills[:k]:
+        if position == 0:
+            entered = value = Decimal(0)
+        if position * before.side.sign >= 0:
+            entered, value = entered + before.quantity, value + before.quantity * before.price
+        position += before.side.sign * before.quantity
+    bankruptcy = fill_rule.bankruptcy_price(instrument, fill.side, value / entered)
+    return fill_rule.liquidation_fee(instrument, fill.quantity, fill.price, bankruptcy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from include.domain.conversion import to_decimal
 from include.domain.enums import Liquidity, OrderPurpose
 from include.domain.errors import ConfigurationError, DataError
 from include.domain.times import Timeframe, to_ms
+from tests.unit.fill_rule_case import fee_of
 from tests.unit.fill_rule_cases import CASES, COIN, ExpectedFill, FillCase
 
 DAY = Timeframe(86_400)
@@ -53,9 +54,7 @@ def test_take_profits_pay_the_maker_fee_everything_else_the_taker_fee_and_liquid
         for k, fill in enumerate(case.fills):
             maker = fill.purpose is OrderPurpose.TAKE_PROFIT
             assert fills.liquidity_of(k) is (Liquidity.MAKER if maker else Liquidity.TAKER)
-            exact = case.instrument.fee(fill.quantity, fill.price, fills.liquidity_of(k))
-            if fill.purpose is OrderPurpose.LIQUIDATION:
-                exact += fill.quantity * fill.price * case.instrument.liquidation_fee_rate
+            exact = fee_of(case.fills, k, case.instrument)
             assert fills.fee[k] == pytest.approx(float(exact), rel=1e-15)
             seen.add(fill.purpose)
     assert seen == set(PURPOSES)

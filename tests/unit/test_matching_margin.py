@@ -211,8 +211,9 @@ def test_a_liquidation_takes_the_whole_position_before_its_stop_and_ends_the_sym
     assert name.startswith("autoclose-")
     assert fills(events) == [(name, "10", "90.9")]
     trade = player.account.trades[-1]
-    assert trade.clearance == 909 * Decimal("0.0125")
-    assert trade.fee == 909 * Decimal("0.0005") + trade.clearance
+    # Taker and liquidation fee would be 909 x 1.3 %; what is left of the margin is 10 x (90.9 - 90.1).
+    assert trade.fee == Decimal("8.0")
+    assert trade.clearance == trade.fee - 909 * Decimal("0.0005")
     assert (player.quantity, player.account.open_orders()) == (0, [])
 
 
@@ -221,6 +222,7 @@ def test_a_liquidation_is_never_worse_than_bankruptcy_even_outside_the_bar() -> 
     events = player.bar("80", "81", "79", "80")
     assert [quantity_and_price for _, *quantity_and_price in fills(events)] == [["10", "90.1"]]
     assert player.account.trades[-1].realised == -100  # the margin of 100.1 less the rounding of the tick
+    assert player.account.trades[-1].fee == 0  # nothing is left to take
 
 
 # --- crossed positions ---------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from include.domain.errors import ConfigurationError, DataError
 from include.venues.sandbox.account_setup import AccountSetup, Keys, kept_keys, told_once
 from include.venues.sandbox.accounts import Permission
+from include.venues.sandbox.bracket_file import load_brackets
 from include.venues.sandbox.faults.plan import read_plan
 from include.venues.sandbox.snapshots import save
 from tests.adapters.gateways import ALICE, BOB, make_desk
@@ -99,7 +100,7 @@ def test_an_accounts_file_with_a_mistake_is_refused_without_telling_its_secrets(
 
 
 def test_the_examples_of_the_page_are_understood(tmp_path: Path) -> None:
-    accounts, faults = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    accounts, brackets, faults = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     path = tmp_path / "accounts.yaml"
     path.write_text(accounts)
     alice, bob, carol = setup().specs([], [], path)
@@ -108,6 +109,8 @@ def test_the_examples_of_the_page_are_understood(tmp_path: Path) -> None:
     assert bob.permissions == {Permission.READ}
     assert carol.public_key is not None
     assert len(read_plan(yaml.safe_load(faults), "page").faults) == 4
+    path.write_text(brackets)
+    assert [b.max_leverage for b in load_brackets(path, ["BTC/USDT"])["BTC/USDT"]] == [125, 100, 50]
 
 
 # --- the state file ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from include.domain.times import iso
 from include.venues.sandbox.errors import ApiError
 from include.venues.sandbox.faults.injector import Injector, Loss
 from include.venues.sandbox.faults.kinds import FAULTS, FaultKind
-from include.venues.sandbox.faults.plan import FaultPlan, load_plan, read_plan
+from include.venues.sandbox.faults.plan import FaultPlan, check_names, load_plan, read_plan
 from include.venues.sandbox.faults.spikes import spiked
 from include.venues.sandbox.snapshots import save as write_state
 from tests.adapters.gateways import ALICE, BOB, START, WALL_MS, Desk, Listener, make_desk
@@ -465,3 +465,17 @@ def test_a_refusal_carries_what_the_exchange_says_of_that_code() -> None:
     refusal = made.gateway.effects(made.call(ORDER, ALICE)).refusal
     assert isinstance(refusal, ApiError)
     assert refusal.denial.msg == "Margin is insufficient."
+
+
+def test_a_plan_that_names_what_the_exchange_does_not_have_is_refused_rather_than_never_happening() -> None:
+    described = [
+        {"kind": "REJECT_ORDER", "account": "alise"},
+        {"kind": "DELISTED", "symbol": "BTC/USDT"},
+        {"kind": "STALL", "symbol": "BTCUSDT", "account": "alice"},
+    ]
+    with pytest.raises(ConfigurationError) as refused:
+        check_names(read_plan({"faults": described}, "plan"), ["BTCUSDT"], ["alice"])
+    assert str(refused.value) == (
+        "fault plan: faults.0.account: alise is not here (known: alice); "
+        "faults.1.symbol: BTC/USDT is not here (known: BTCUSDT)"
+    )

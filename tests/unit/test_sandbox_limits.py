@@ -161,3 +161,29 @@ def test_a_refused_request_carries_retry_after_and_order_answers_carry_order_cou
     refused = [desk.ask("GET /fapi/v1/openOrders", ALICE) for _ in range(4)][-1]
     assert refused.status == 429
     assert int(refused.headers["Retry-After"]) == 60 - WALL_MS % 60_000 // 1_000
+
+
+def test_an_account_may_ask_what_it_has_used_of_its_order_limits() -> None:
+    desk = make_desk(speed="1")
+    desk.play()
+    desk.order("a")
+    spot = desk.ask("GET /api/v3/rateLimit/order", ALICE).document
+    assert [(row["limit"], row["count"]) for row in spot] == [(100, 0), (200_000, 0)]
+    usdm = desk.ask("GET /fapi/v1/rateLimit/order", ALICE).document
+    assert usdm == [row for row in listed(Segment.USDM) if row["rateLimitType"] == "ORDERS"]
+    desk.gateway.limiter.charge_orders(Segment.SPOT, "alice", 3, WALL_MS)
+    assert [row["count"] for row in desk.ask("GET /api/v3/rateLimit/order", ALICE).document] == [3, 3]
+    assert desk.ask("GET /fapi/v1/rateLimit/order").status == 401
+
+
+@pytest.mark.parametrize(
+    ("limiter", "usdm", "spot"),
+    [
+        (Limiter(enforced=True), 10, 5),
+        (Limiter(enforced=True, pace=60), 600, 300),
+        (Limiter(enforced=False), 1_000, 1_000),
+    ],
+    ids=["as in life", "a faster market", "not enforced"],
+)
+def test_a_connection_takes_as_many_messages_as_the_exchange_allows(limiter: Limiter, usdm: int, spot: int) -> None:
+    assert (limiter.messages_a_sec(Segment.USDM), limiter.messages_a_sec(Segment.SPOT)) == (usdm, spot)

@@ -11,11 +11,11 @@ from pyarrow import parquet
 
 from include.backtesting.kernel import simulate
 from include.backtesting.trades import Trades, merge_trades, trades_of, trades_of_ledger, write_trades
-from include.domain.enums import Liquidity, OrderPurpose, Side
-from include.domain.instruments import Instrument
+from include.domain.enums import Liquidity, Side
 from include.domain.orders import Fill, FundingPayment
 from include.domain.times import to_ms
-from tests.unit.fill_rule_cases import CASES, COIN, PENNY, START, ExpectedFill, FillCase
+from tests.unit.fill_rule_case import fee_of
+from tests.unit.fill_rule_cases import CASES, COIN, PENNY, START, FillCase
 
 
 def fill(minute: int, side: Side, quantity: str, price: str, fee: str = "0") -> Fill:
@@ -71,20 +71,13 @@ def test_pairing(name: str) -> None:
     assert trades.open_trades == open_trades
 
 
-def fee_of(fill: ExpectedFill, instrument: Instrument) -> Decimal:
-    maker = fill.purpose is OrderPurpose.TAKE_PROFIT
-    fee = instrument.fee(fill.quantity, fill.price, Liquidity.MAKER if maker else Liquidity.TAKER)
-    liquidated = fill.purpose is OrderPurpose.LIQUIDATION
-    return fee + (fill.quantity * fill.price * instrument.liquidation_fee_rate if liquidated else 0)
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_kernel_fills_and_ledger_fills_give_the_same_trades(case: FillCase) -> None:
     kernel = simulate(case.bars(), case.signals(), case.instrument, case.allocation)
     ledger = [
         Fill(
             str(k), "al-x", case.instrument.symbol, f.side, f.quantity, f.price,
-            fee_of(f, case.instrument), kernel.liquidity_of(k), case.time_of(f),
+            fee_of(case.fills, k, case.instrument), kernel.liquidity_of(k), case.time_of(f),
         )
         for k, f in enumerate(case.fills)
     ]  # fmt: skip

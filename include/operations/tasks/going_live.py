@@ -53,7 +53,9 @@ def build_release_question(deployment_id: str, role_name: str) -> dict[str, Any]
     lines = [
         f"### {subject}",
         "",
-        f"Capital {deployment.capital:,} ({deployment.capital_fraction:.0%}), account {where.account} at {where.url}.",
+        f"Capital {deployment.capital:,} ({deployment.capital_fraction:.0%}), account {where.account}"
+        + (f" at {where.url}." if where.url else ".")
+        + (" **This is real money.**" if where.real_money else ""),
         "",
         "The deployment is halted until you release it. It then trades by itself, within the limits of profile "
         f"{deployment.profile}, until it is stopped.",

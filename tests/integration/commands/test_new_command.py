@@ -70,6 +70,7 @@ def test_the_candidate_is_qualified_at_once_from_any_folder(home: Path, written:
         (["new", "../elsewhere"], "lower-case words"),
         (["new", "class"], "lower-case words"),
         (["new", "json"], "there is a module 'json' already"),
+        (["new", "numpy"], "there is a module 'numpy' already"),
         (["new", "other", "--venue", "nyse"], "not declared"),
         (["new", "other", "--symbol", "XRP/USDT"], "not declared"),
         (["new", "other", "--timeframe", "fortnight"], "timeframe"),

@@ -52,12 +52,12 @@ def test_constraints_of_models_and_migrations_are_the_same(database_url: str, em
 
 def test_an_empty_database_has_no_revision_until_it_is_migrated(empty_database_url: str) -> None:
     assert current_revision(empty_database_url) is None
-    assert migrate(empty_database_url) == current_revision(empty_database_url) == "0006"
+    assert migrate(empty_database_url) == current_revision(empty_database_url) == "0007"
 
 
 def test_migrating_twice_at_once_is_safe(empty_database_url: str) -> None:
     with ThreadPoolExecutor(4) as pool:
-        assert set(pool.map(migrate, [empty_database_url] * 4)) == {"0006"}
+        assert set(pool.map(migrate, [empty_database_url] * 4)) == {"0007"}
 
 
 def test_a_schema_from_the_future_is_refused(fresh_database_url: str) -> None:

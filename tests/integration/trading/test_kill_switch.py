@@ -12,7 +12,7 @@ from include.domain.deployments import Deployment, VenueKind
 from include.domain.enums import DeploymentStatus, OrderPurpose, OrderStatus, OrderType, Side, TradingState
 from include.domain.errors import ConfigurationError
 from include.ledger.unit_of_work import PostgresLedger
-from include.trading import kill_switch
+from include.trading import clearing
 from include.trading.kill_switch import HaltResult, halt, resume, targets_of
 from include.trading.order_manager import identify, new_order
 from tests.adapters.desks import Desk, open_desk
@@ -22,7 +22,7 @@ from tests.samples import NOON, sample_candidate, sample_deployment
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kill_switch, "FOLLOW_SECS", 0.0)
+    monkeypatch.setattr(clearing, "FOLLOW_SECS", 0.0)
 
 
 async def stop(desk: Desk, **options: bool) -> HaltResult:
@@ -83,7 +83,7 @@ async def test_flatten_writes_a_reduce_only_order_ahead_and_sends_it(ledger: Pos
     (flatten,) = [o for o in desk.all() if o.intent.purpose is OrderPurpose.FLATTEN]
     assert statuses == [OrderStatus.SUBMITTED]
     assert flatten.intent.reduce_only and flatten.intent.side is Side.SELL
-    assert [p.symbol for p in result.flattened] == ["BTC/USDT"]
+    assert result.flattened == ("BTC/USDT 0.1",)
     assert result.failures == ()
 
 
