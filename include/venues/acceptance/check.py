@@ -71,10 +71,10 @@ class AccountRig:
     traits: Traits = field(default_factory=lambda: Traits(frozenset()))
 
     async def advance(self) -> None:
-        raise NotImplementedError("a real market cannot be moved; only safe cards run here")
+        raise FatalError("a real market cannot be moved; only safe cards run here")
 
     def told(self) -> list[VenueEvent]:
-        raise NotImplementedError("only safe cards run here")
+        raise FatalError("a real account is not steered; only safe cards run here")
 
 
 async def check_account(
